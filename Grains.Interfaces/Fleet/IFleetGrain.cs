@@ -1,0 +1,37 @@
+using MultiCluster.Clusters;
+
+namespace MultiCluster.Fleet;
+
+/// <summary>Knows which clusters belong to the fleet, and the latest summary of each.</summary>
+/// <remarks>
+/// There is one, under the key <see cref="Key"/>. It never talks to a member cluster and never waits for a cluster grain,
+/// so that no member can hold it up. Registration and removal go through <see cref="IClusterGrain"/>, which reports here.
+/// </remarks>
+[Alias("multicluster.fleet")]
+public interface IFleetGrain : IGrainWithStringKey
+{
+    /// <summary>The only key of a fleet grain.</summary>
+    const string Key = "fleet";
+
+    /// <summary>Takes a cluster into the fleet, or replaces what is known of it. Idempotent; durable when it returns.</summary>
+    [Alias("admit")]
+    Task<Admission> AdmitAsync(ClusterEntry entry);
+
+    /// <summary>Takes a cluster out of the fleet. Idempotent; durable when it returns.</summary>
+    /// <param name="name">Name of the cluster.</param>
+    /// <param name="leftAt">Fleet revision of its last change, so that a watch that resumes before it learns of the leave.</param>
+    [Alias("dismiss")]
+    Task<long> DismissAsync(string name, long leftAt);
+
+    /// <summary>Takes the latest summary of a cluster. Returns false where the cluster is not registered: it must be admitted again.</summary>
+    [Alias("report")]
+    Task<bool> ReportAsync(ClusterSummary summary);
+
+    /// <summary>The fleet as it is now.</summary>
+    [Alias("view"), AlwaysInterleave]
+    Task<FleetChange> GetAsync();
+
+    /// <summary>The whole fleet first, then every change; changes that come faster than they are read are joined, none is lost.</summary>
+    [Alias("watch"), AlwaysInterleave]
+    IAsyncEnumerable<FleetChange> WatchAsync(CancellationToken cancellationToken);
+}

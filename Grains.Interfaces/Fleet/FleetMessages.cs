@@ -39,6 +39,10 @@ public sealed record ClusterEntry
 
     /// <summary>Last report of its grain; null until the first.</summary>
     [Id(10)] public ClusterSummary? Summary { get; init; }
+
+    /// <summary>Fleet revision of the last change of <see cref="Labels"/> or <see cref="Enabled"/>; 0 where neither has changed since it joined.</summary>
+    /// <remarks>A watch that resumes from before it cannot know whether this cluster was part of it then, and expires.</remarks>
+    [Id(11)] public long SelectionChangedAt { get; init; }
 }
 
 /// <summary>A cluster that left, remembered for as long as a watch may resume from before it.</summary>
@@ -66,6 +70,14 @@ public sealed record FleetChange
 
     /// <summary>Clusters that left.</summary>
     [Id(3)] public ImmutableArray<Departure> Departures { get; init; } = [];
+
+    /// <summary>Fleet revision: every join, leave and change of selection stamped up to here has been delivered, this message included.</summary>
+    /// <remarks>
+    /// Without it a watch could hand out a revision later than the join of a cluster that it has not yet heard of, and whoever
+    /// resumed from there would never see that cluster's objects. Hence the fleet grain stamps <see cref="ClusterEntry.JoinedAt"/>,
+    /// <see cref="ClusterEntry.SelectionChangedAt"/> and <see cref="Departure.LeftAt"/> not earlier than any value it has sent here.
+    /// </remarks>
+    [Id(4)] public long Through { get; init; }
 }
 
 /// <summary>What the fleet says to a cluster that joins.</summary>

@@ -14,6 +14,7 @@ public interface IFleetGrain : IGrainWithStringKey
     const string Key = "fleet";
 
     /// <summary>Takes a cluster into the fleet, or replaces what is known of it. Idempotent; durable when it returns.</summary>
+    /// <remarks>For a registration (<see cref="ClusterEntry.Uid"/>) that it does not know yet, the fleet stamps <see cref="ClusterEntry.JoinedAt"/> itself.</remarks>
     [Alias("admit")]
     Task<Admission> AdmitAsync(ClusterEntry entry);
 
@@ -32,6 +33,7 @@ public interface IFleetGrain : IGrainWithStringKey
     Task<FleetChange> GetAsync();
 
     /// <summary>The whole fleet first, then every change; changes that come faster than they are read are joined, none is lost.</summary>
+    /// <remarks>Without changes a message comes every second all the same, to say by <see cref="FleetChange.Through"/> how far the reader is.</remarks>
     [Alias("watch"), AlwaysInterleave]
     IAsyncEnumerable<FleetChange> WatchAsync(CancellationToken cancellationToken);
 }

@@ -241,6 +241,12 @@ public sealed record ClusterWatchRequest
 
     /// <summary>How much of each object.</summary>
     [Id(4)] public Projection Projection { get; init; }
+
+    /// <summary>
+    /// True to take leave: after the changes since <see cref="Since"/> everything that matches now comes out as deleted, and the watch ends
+    /// with <see cref="WatchEnd.Left"/>. Asked when the cluster's labels no longer match the selection of the watch.
+    /// </summary>
+    [Id(5)] public bool Leave { get; init; }
 }
 
 /// <summary>What happened to an object, as the query sees it.</summary>

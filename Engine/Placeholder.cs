@@ -5,3 +5,4 @@ namespace Orleans { public interface IGrainWithStringKey {}
 [AttributeUsage(AttributeTargets.All)] public sealed class GenerateSerializerAttribute:Attribute; 
 [AttributeUsage(AttributeTargets.All)] public sealed class ImmutableAttribute:Attribute; }
 namespace Orleans.Concurrency { [AttributeUsage(AttributeTargets.All)] public sealed class AlwaysInterleaveAttribute:Attribute; }
+namespace Orleans { public interface IGrainFactory { T GetGrain<T>(string key, string? grainClassNamePrefix = null) where T : IGrainWithStringKey; } }

@@ -75,7 +75,7 @@ public sealed record FleetChange
     /// <remarks>
     /// Without it a watch could hand out a revision later than the join of a cluster that it has not yet heard of, and whoever
     /// resumed from there would never see that cluster's objects. Hence the fleet grain stamps <see cref="ClusterEntry.JoinedAt"/>,
-    /// <see cref="ClusterEntry.SelectionChangedAt"/> and <see cref="Departure.LeftAt"/> not earlier than any value it has sent here.
+    /// <see cref="ClusterEntry.SelectionChangedAt"/> and <see cref="Departure.LeftAt"/> later than any value it has sent here.
     /// </remarks>
     [Id(4)] public long Through { get; init; }
 }

@@ -1,0 +1,23 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using MultiCluster.Fleet;
+
+namespace MultiCluster.Gateway.Reads;
+
+/// <summary>Registers the read model of the gateway.</summary>
+public static class FleetReadsSetup
+{
+    /// <summary>
+    /// Adds <see cref="FleetView"/> (hosted) and <see cref="FleetReader"/>. Needs an <c>IGrainFactory</c>; adds the <see cref="FleetClock"/>
+    /// and the system's <see cref="TimeProvider"/> where there are none, so that gateway and silo of one process share them.
+    /// </summary>
+    public static IServiceCollection AddFleetReads(this IServiceCollection services)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<FleetClock>();
+        services.TryAddSingleton<FleetView>();
+        services.AddHostedService(provider => provider.GetRequiredService<FleetView>());
+        services.TryAddSingleton<FleetReader>();
+        return services;
+    }
+}

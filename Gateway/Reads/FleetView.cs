@@ -1,0 +1,180 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using MultiCluster.Fleet;
+using Orleans;
+
+namespace MultiCluster.Gateway.Reads;
+
+/// <summary>The fleet at one moment. Immutable.</summary>
+public sealed class FleetSnapshot
+{
+    /// <summary>What is known before anything was heard.</summary>
+    public static readonly FleetSnapshot Empty = new();
+
+    /// <summary>Version of the fleet; 0 before anything was heard.</summary>
+    public long Version { get; init; }
+
+    /// <summary>Every join, leave and change of selection stamped up to here is part of this snapshot; 0 where the fleet does not say.</summary>
+    public long Through { get; init; }
+
+    /// <summary>The clusters by name, in byte order.</summary>
+    public ImmutableSortedDictionary<string, ClusterEntry> Clusters { get; init; } = ImmutableSortedDictionary.Create<string, ClusterEntry>(StringComparer.Ordinal);
+
+    /// <summary>Clusters that left within the kept history.</summary>
+    public ImmutableArray<Departure> Departures { get; init; } = [];
+
+    /// <summary>Whether the fleet has been heard of at all.</summary>
+    public bool IsKnown => Version > 0;
+}
+
+/// <summary>This gateway's copy of the fleet, kept in step with <see cref="IFleetGrain"/>.</summary>
+/// <remarks>
+/// Readers take <see cref="Current"/> once per request. When the grain is lost, the last snapshot stays and the watch is opened
+/// anew after 0.2 to 5 seconds with jitter. Thread-safe.
+/// </remarks>
+public sealed partial class FleetView(IGrainFactory grains, TimeProvider time, ILogger<FleetView> logger) : BackgroundService
+{
+    private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan MaxBackoff = TimeSpan.FromSeconds(5);
+
+    private readonly Lock _gate = new();
+    private FleetSnapshot _current = FleetSnapshot.Empty;
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The latest snapshot.</summary>
+    public FleetSnapshot Current => Volatile.Read(ref _current);
+
+    /// <summary>Completes with the first snapshot of at least this version; read your own registrations with it.</summary>
+    public async Task<FleetSnapshot> WaitForVersionAsync(long version, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task changed = Changed();
+            FleetSnapshot now = Current;
+            if (now.Version >= version)
+            {
+                return now;
+            }
+
+            await changed.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Completes at the next change of <see cref="Current"/>. Take it before reading the snapshot, so that no change falls between.</summary>
+    public Task Changed()
+    {
+        lock (_gate)
+        {
+            return _changed.Task;
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        TimeSpan backoff = FirstBackoff;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await foreach (FleetChange change in grains.GetGrain<IFleetGrain>(IFleetGrain.Key).WatchAsync(stoppingToken).WithCancellation(stoppingToken))
+                {
+                    Apply(change);
+                    backoff = FirstBackoff;
+                }
+
+                LogLost(logger, null, backoff);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e)
+            {
+                LogLost(logger, e, backoff);
+            }
+
+            // Up to half of it at random, so that many gateways do not come back in step.
+            TimeSpan wait = backoff * (0.5 + (Random.Shared.NextDouble() * 0.5));
+            backoff = TimeSpan.FromTicks(Math.Min(backoff.Ticks * 2, MaxBackoff.Ticks));
+            try
+            {
+                await Task.Delay(wait, time, stoppingToken);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Takes a change over. Changes come in order from one watch; a whole fleet replaces what was there, whatever its version.</summary>
+    internal void Apply(FleetChange change)
+    {
+        TaskCompletionSource changed;
+        lock (_gate)
+        {
+            _current = Merge(_current, change);
+            changed = _changed;
+            _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        changed.TrySetResult();
+    }
+
+    private static FleetSnapshot Merge(FleetSnapshot before, FleetChange change)
+    {
+        if (change.Whole)
+        {
+            return new FleetSnapshot
+            {
+                Version = change.Version,
+                Through = change.Through,
+                Clusters = FleetSnapshot.Empty.Clusters.AddRange(change.Clusters.Select(c => KeyValuePair.Create(c.Name, c))),
+                Departures = change.Departures,
+            };
+        }
+
+        ImmutableSortedDictionary<string, ClusterEntry>.Builder clusters = before.Clusters.ToBuilder();
+        ImmutableArray<Departure> departures = before.Departures;
+        foreach (Departure left in change.Departures)
+        {
+            // The name may be registered anew already, under another uid.
+            if (clusters.TryGetValue(left.Name, out ClusterEntry? known) && known.Uid == left.Uid)
+            {
+                clusters.Remove(left.Name);
+            }
+
+            if (!departures.Contains(left))
+            {
+                departures = departures.Add(left);
+            }
+        }
+
+        foreach (ClusterEntry entry in change.Clusters)
+        {
+            clusters[entry.Name] = entry;
+        }
+
+        // The fleet forgets departures after its history; so do we, when it has grown beyond what it can hold.
+        if (departures.Length > MaxDepartures)
+        {
+            departures = [.. departures.OrderBy(d => d.LeftAt).Skip(departures.Length - MaxDepartures)];
+        }
+
+        return new FleetSnapshot
+        {
+            Version = change.Version,
+            Through = Math.Max(before.Through, change.Through),
+            Clusters = clusters.ToImmutable(),
+            Departures = departures,
+        };
+    }
+
+    // A departure is 50 bytes; a fleet that loses more clusters than this within the history of a watch has other worries.
+    private const int MaxDepartures = 10_000;
+
+    [LoggerMessage(5101, LogLevel.Warning, "The watch of the fleet ended; the last known fleet stays and the watch is opened again in about {Backoff}.", EventName = "FleetWatchLost")]
+    private static partial void LogLost(ILogger logger, Exception? error, TimeSpan backoff);
+}

@@ -1,0 +1,185 @@
+using System.Net.Http.Headers;
+using MultiCluster.Kubernetes.Errors;
+
+namespace MultiCluster.Kubernetes.Transport;
+
+/// <content>One request and its answer.</content>
+public sealed partial class KubeClient
+{
+    // Error bodies beyond a Status are HTML or logs: the beginning is enough to tell.
+    private const int MaxErrorBytes = KubeError.MaxStatusBytes;
+
+    private async Task<Answer> AskAsync(KubeRequest request, CancellationToken cancellationToken)
+    {
+        using Exchange exchange = await ExchangeAsync(request, set => set.Unary, cancellationToken);
+        HttpResponseMessage response = exchange.Response;
+        if (!response.IsSuccessStatusCode && (int)response.StatusCode != 304)
+        {
+            return new Answer(null, await ReadErrorAsync(response, cancellationToken));
+        }
+
+        byte[] body = await ReadBodyAsync(response, cancellationToken);
+        return new Answer(
+            new KubeResponse((int)response.StatusCode, body, response.Content.Headers.ContentType?.ToString() ?? "")
+            {
+                ETag = response.Headers.ETag?.ToString(),
+                Warnings = response.Headers.Warning.Count == 0 ? [] : [.. response.Headers.Warning.Where(w => w.Code == 299).Select(w => w.Text.Trim('"'))],
+            },
+            null);
+    }
+
+    /// <summary>Sends; after a 401 once more if the token's source gives another token by now.</summary>
+    private async Task<Exchange> ExchangeAsync(KubeRequest request, Func<ConnectionSet, HttpMessageInvoker> pool, CancellationToken cancellationToken)
+    {
+        ConnectionLease lease = Lease();
+        try
+        {
+            TokenReader tokens = lease.Set.Tokens;
+            string? token = await tokens.GetAsync(refused: null, cancellationToken);
+            HttpResponseMessage response = await SendOnceAsync(request, lease.Set, pool, token, cancellationToken);
+            if ((int)response.StatusCode == 401 && token is not null && tokens.MayChange)
+            {
+                string? other = await tokens.GetAsync(refused: token, cancellationToken);
+                if (other != token)
+                {
+                    response.Dispose();
+                    response = await SendOnceAsync(request, lease.Set, pool, other, cancellationToken);
+                }
+            }
+
+            return new Exchange(response, lease);
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<HttpResponseMessage> SendOnceAsync(
+        KubeRequest request, ConnectionSet set, Func<ConnectionSet, HttpMessageInvoker> pool, string? token, CancellationToken cancellationToken)
+    {
+        using var message = new HttpRequestMessage(request.Method, KubeRequest.UrlOf(set.Connection.Server, request.Path))
+        {
+            Version = System.Net.HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+        };
+        _ = message.Headers.TryAddWithoutValidation("Accept", request.Accept);
+        _ = message.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
+        if (request.IfNoneMatch is { } tag)
+        {
+            _ = message.Headers.TryAddWithoutValidation("If-None-Match", tag);
+        }
+
+        if (request.ContentType is { } contentType)
+        {
+            message.Content = new ReadOnlyMemoryContent(request.Body);
+            message.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(contentType);
+        }
+
+        RequestHeaders.Authorize(message, set.Connection, token);
+        return await pool(set).SendAsync(message, cancellationToken);
+    }
+
+    private ConnectionLease Lease()
+    {
+        while (true)
+        {
+            // Null only between a replacement and the next look at the field.
+            if (Connections.TryLease() is { } lease)
+            {
+                return lease;
+            }
+        }
+    }
+
+    private async Task PaceAsync(TimeSpan maxWait, CancellationToken cancellationToken)
+    {
+        if (!_pacer.TryReserve(maxWait, out TimeSpan wait))
+        {
+            throw new KubeException(new KubeError(
+                KubeErrorKind.Throttled,
+                $"Our own limit of {_options.RequestsPerSecond:0.#} requests per second to this cluster is used up for {wait.TotalSeconds:0.0} s. Send fewer requests or raise the limit.")
+            {
+                Reason = KubeErrorReasons.ClientLimit,
+                RetryAfter = wait,
+            });
+        }
+
+        if (wait > TimeSpan.Zero)
+        {
+            await Task.Delay(wait, _time, cancellationToken);
+        }
+    }
+
+    // The server's word is the minimum; the jitter keeps those it refused together from returning together.
+    private TimeSpan? WaitBeforeRepeat(KubeRequest request, KubeError error, int attempt) =>
+        error.HttpStatus is 429 or 503 && error.RetryAfter is { } asked && request.MayRepeat && attempt < _options.MaxRetries
+            ? asked + (asked * 0.25 * _random())
+            : null;
+
+    private async Task<KubeError> ReadErrorAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        byte[] body;
+        try
+        {
+            await using Stream stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+            byte[] buffer = new byte[MaxErrorBytes];
+            int count = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
+            body = buffer[..count];
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException)
+        {
+            body = [];   // the status alone says enough
+        }
+
+        return ErrorClassifier.FromAnswer(
+            (int)response.StatusCode, response.Content.Headers.ContentType?.MediaType, response.Headers.RetryAfter, body, _time.GetUtcNow());
+    }
+
+    private async Task<byte[]> ReadBodyAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        long? announced = response.Content.Headers.ContentLength;
+        if (announced > _options.MaxResponseBytes)
+        {
+            throw TooLarge();
+        }
+
+        await using Stream stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        byte[] buffer = new byte[announced is { } length ? Math.Max(1, (int)length) : 16 * 1024];
+        int count = 0;
+        while (true)
+        {
+            int read = await stream.ReadAsync(buffer.AsMemory(count), cancellationToken);
+            count += read;
+            if (read == 0 || count == announced)
+            {
+                return count == buffer.Length ? buffer : buffer[..count];
+            }
+
+            if (count == buffer.Length)
+            {
+                if (count >= _options.MaxResponseBytes)
+                {
+                    throw TooLarge();
+                }
+
+                Array.Resize(ref buffer, Math.Min(buffer.Length * 2, _options.MaxResponseBytes + 1));
+            }
+        }
+    }
+
+    private KubeException TooLarge() => new(
+        KubeErrorKind.Protocol, $"The answer is larger than {_options.MaxResponseBytes / (1024 * 1024)} MiB, which is more than this request may have.");
+
+    private readonly record struct Answer(KubeResponse? Response, KubeError? Error);
+
+    private sealed record Exchange(HttpResponseMessage Response, ConnectionLease Lease) : IDisposable
+    {
+        public void Dispose()
+        {
+            Response.Dispose();
+            Lease.Dispose();
+        }
+    }
+}

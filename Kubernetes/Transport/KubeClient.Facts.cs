@@ -1,0 +1,180 @@
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json;
+using MultiCluster.Kubernetes.Errors;
+
+namespace MultiCluster.Kubernetes.Transport;
+
+/// <content>What the server says about itself and about us.</content>
+public sealed partial class KubeClient
+{
+    private static readonly string[] ReviewVersions = ["v1", "v1beta1", "v1alpha1"];
+
+    /// <summary>Asks for the server's health once; never throws for what the server does.</summary>
+    /// <param name="timeout">Deadline; null for the request timeout.</param>
+    /// <param name="cancellationToken">Ends the probe with <see cref="OperationCanceledException"/>.</param>
+    public async Task<ProbeResult> ProbeAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        long start = _time.GetTimestamp();
+        using var deadline = new CancellationTokenSource(timeout ?? _options.RequestTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            Answer answer = await AskAsync(new KubeRequest(HttpMethod.Get, "/readyz") { Accept = "*/*" }, either.Token);
+            if (answer.Error?.Kind == KubeErrorKind.NotFound)
+            {
+                answer = await AskAsync(new KubeRequest(HttpMethod.Get, "/healthz") { Accept = "*/*" }, either.Token);
+            }
+
+            return HealthReading.Read(answer.Response, answer.Error, _time.GetElapsedTime(start));
+        }
+        catch (Exception e) when (e is not ObjectDisposedException && !cancellationToken.IsCancellationRequested)
+        {
+            return HealthReading.Read(null, ErrorClassifier.FromException(e, Connection.Server), _time.GetElapsedTime(start));
+        }
+    }
+
+    /// <summary>Asks for the server's version.</summary>
+    /// <exception cref="KubeException">It failed, or the answer is no version.</exception>
+    public async Task<ServerVersion> GetVersionAsync(CancellationToken cancellationToken = default)
+    {
+        KubeResponse response = await GetAsync("/version", cancellationToken);
+        return Parse(response, root => new ServerVersion(
+            LeadingNumber(root.GetProperty("major").GetString()),
+            LeadingNumber(root.GetProperty("minor").GetString()),
+            root.GetProperty("gitVersion").GetString() ?? "",
+            root.TryGetProperty("platform", out JsonElement platform) ? platform.GetString() ?? "" : ""));
+    }
+
+    /// <summary>Asks who the server takes us for.</summary>
+    /// <returns>An identity that is not known when the server is too old to say.</returns>
+    /// <exception cref="KubeException">It failed; <see cref="KubeErrorKind.Unauthorized"/> when the credentials are refused.</exception>
+    public async Task<UserIdentity> WhoAmIAsync(CancellationToken cancellationToken = default)
+    {
+        foreach (string version in ReviewVersions)
+        {
+            try
+            {
+                KubeResponse response = await ReviewAsync(
+                    $"/apis/authentication.k8s.io/{version}/selfsubjectreviews",
+                    $$"""{"apiVersion":"authentication.k8s.io/{{version}}","kind":"SelfSubjectReview"}""",
+                    cancellationToken);
+                return Parse(response, root =>
+                {
+                    JsonElement user = root.GetProperty("status").GetProperty("userInfo");
+                    return new UserIdentity(
+                        user.TryGetProperty("username", out JsonElement name) ? name.GetString() ?? "" : "",
+                        user.TryGetProperty("uid", out JsonElement uid) ? uid.GetString() : null,
+                        Strings(user, "groups"));
+                });
+            }
+            catch (KubeException e) when (e.Kind == KubeErrorKind.NotFound)
+            {
+                // This server has an older version of the API, or none.
+            }
+        }
+
+        return new UserIdentity("", null, []);
+    }
+
+    /// <summary>Asks what we may do in a namespace.</summary>
+    /// <param name="ns">Namespace; rules that hold everywhere are part of the answer.</param>
+    /// <param name="cancellationToken">Ends the request.</param>
+    /// <exception cref="KubeException">It failed.</exception>
+    public async Task<AccessRules> GetRulesAsync(string ns = "default", CancellationToken cancellationToken = default)
+    {
+        KubeResponse response = await ReviewAsync(
+            "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+            $$$"""{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectRulesReview","spec":{"namespace":"{{{JsonEncodedText.Encode(ns)}}}"}}""",
+            cancellationToken);
+        return Parse(response, root =>
+        {
+            JsonElement status = root.GetProperty("status");
+            ImmutableArray<AccessRule>.Builder rules = ImmutableArray.CreateBuilder<AccessRule>();
+            if (status.TryGetProperty("resourceRules", out JsonElement listed) && listed.ValueKind == JsonValueKind.Array)
+            {
+                foreach (JsonElement rule in listed.EnumerateArray())
+                {
+                    rules.Add(new AccessRule(Strings(rule, "verbs"), Strings(rule, "apiGroups"), Strings(rule, "resources"), Strings(rule, "resourceNames")));
+                }
+            }
+
+            return new AccessRules(rules.ToImmutable(), status.TryGetProperty("incomplete", out JsonElement incomplete) && incomplete.ValueKind == JsonValueKind.True);
+        });
+    }
+
+    /// <summary>Asks whether we may do one thing.</summary>
+    /// <exception cref="KubeException">It failed.</exception>
+    public async Task<AccessVerdict> CanIAsync(AccessQuestion question, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(question);
+        KubeResponse response = await ReviewAsync("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", ReviewOf(question), cancellationToken);
+        return Parse(response, root =>
+        {
+            JsonElement status = root.GetProperty("status");
+            return new AccessVerdict(
+                status.GetProperty("allowed").GetBoolean(),
+                status.TryGetProperty("reason", out JsonElement reason) ? reason.GetString() ?? "" : "");
+        });
+    }
+
+    private static string ReviewOf(AccessQuestion question)
+    {
+        var attributes = new StringBuilder();
+        Add("verb", question.Verb);
+        Add("group", question.Group);
+        Add("resource", question.Resource);
+        Add("subresource", question.Subresource);
+        Add("namespace", question.Namespace);
+        Add("name", question.Name);
+        return $$$"""{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":{ {{{attributes}}} } } }""";
+
+        void Add(string name, string? value)
+        {
+            if (!string.IsNullOrEmpty(value))
+            {
+                _ = attributes.Append(attributes.Length > 0 ? "," : "").Append($"\"{name}\":\"{JsonEncodedText.Encode(value)}\"");
+            }
+        }
+    }
+
+    // A review stores nothing: creating it twice asks twice.
+    private Task<KubeResponse> ReviewAsync(string path, string body, CancellationToken cancellationToken) => SendAsync(
+        new KubeRequest(HttpMethod.Post, path) { Body = Encoding.UTF8.GetBytes(body), ContentType = "application/json", Idempotent = true },
+        cancellationToken);
+
+    private static T Parse<T>(KubeResponse response, Func<JsonElement, T> read)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(response.Body);
+            return read(document.RootElement);
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+        {
+            throw new KubeException(
+                KubeErrorKind.Protocol, "The server answered 200 with something other than the Kubernetes API's JSON. Check the server address.", e);
+        }
+    }
+
+    private static ImmutableArray<string> Strings(JsonElement from, string name) =>
+        from.TryGetProperty(name, out JsonElement values) && values.ValueKind == JsonValueKind.Array
+            ? [.. values.EnumerateArray().Select(v => v.GetString() ?? "")]
+            : [];
+
+    private static int LeadingNumber(string? text)
+    {
+        int value = 0;
+        foreach (char c in text ?? "")
+        {
+            if (!char.IsAsciiDigit(c) || value > 100_000)
+            {
+                break;
+            }
+
+            value = (value * 10) + (c - '0');
+        }
+
+        return value;
+    }
+}

@@ -14,11 +14,42 @@ internal static class TableRenderer
     public static JsonObject Render(string group, string kind, IEnumerable<JsonObject> items, JsonObject listMetadata,
         RowObject include, DateTimeOffset now, JsonArray? printerColumns = null, bool withColumns = true)
     {
-        _ = (group, kind, include, now, printerColumns, withColumns);
-        JsonArray rows = [.. items.Select(i => (JsonNode)new JsonObject { ["cells"] = new JsonArray() })];
+        TableLayout layout = printerColumns is null ? TableLayouts.For(group, kind) : CustomColumns.Layout(printerColumns);
+        JsonArray rows = [];
+        foreach (JsonObject item in items)
+        {
+            rows.Add(Row(item, layout.Cells(item, now), include));
+        }
+
         return new JsonObject
         {
-            ["kind"] = "Table", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = listMetadata.DeepClone(), ["columnDefinitions"] = new JsonArray(), ["rows"] = rows,
+            ["kind"] = "Table",
+            ["apiVersion"] = "meta.k8s.io/v1",
+            ["metadata"] = listMetadata.DeepClone(),
+            ["columnDefinitions"] = withColumns ? new JsonArray([.. layout.Columns.Select(c => c.ToJson())]) : null,
+            ["rows"] = rows,
         };
+    }
+
+    private static JsonObject Row(JsonObject item, JsonNode?[] cells, RowObject include)
+    {
+        JsonObject row = new() { ["cells"] = new JsonArray(cells) };
+        switch (include)
+        {
+            case RowObject.Metadata:
+                row["object"] = new JsonObject
+                {
+                    ["kind"] = "PartialObjectMetadata", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = item["metadata"]?.DeepClone() ?? new JsonObject(),
+                };
+                break;
+            case RowObject.Object:
+                row["object"] = item.DeepClone();
+                break;
+            case RowObject.None:
+                row["object"] = null;
+                break;
+        }
+
+        return row;
     }
 }

@@ -39,14 +39,13 @@ public sealed partial class KubeClient : IAsyncDisposable
         _random = random;
         _pacer = new RequestPacer(_options.RequestsPerSecond, _options.Burst, _time);
         _connections = new ConnectionSet(connection, _options, _time);
-        Features = new ServerFeatures();
     }
 
     /// <summary>Server and credentials that new requests use.</summary>
     public ClusterConnection Connection => Connections.Connection;
 
     /// <summary>What this client has learned about its server.</summary>
-    public ServerFeatures Features { get; private set; }
+    public ServerFeatures Features { get; } = new();
 
     /// <summary>Clock of the client.</summary>
     public TimeProvider Time => _time;

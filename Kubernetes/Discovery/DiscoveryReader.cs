@@ -1,0 +1,120 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using MultiCluster.Kubernetes.Errors;
+using MultiCluster.Kubernetes.Transport;
+
+namespace MultiCluster.Kubernetes.Discovery;
+
+/// <summary>Reads what an API server serves, and reads it again cheaply.</summary>
+/// <remarks>
+/// Aggregated discovery (v2, then v2beta1) takes two requests that the server answers with 304 while nothing changed. A server
+/// without it is asked for each group version; one that fails is reported as stale and does not fail the rest. Not thread-safe:
+/// one loop per cluster reads.
+/// </remarks>
+public sealed class DiscoveryReader(KubeClient client)
+{
+    private const string Aggregated =
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+        + "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
+
+    // Plain discovery of a cluster with many CRDs is a hundred requests; more at once would only wait for the limiter.
+    private const int Parallel = 8;
+
+    // Discovery waits for aggregated API servers behind the API server, which answer more slowly than itself.
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
+
+    private Part? _core;
+    private Part? _named;
+
+    /// <summary>Reads everything.</summary>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    /// <exception cref="KubeException">The server could not be asked at all; single group versions that fail are in <see cref="ApiSurface.Stale"/>.</exception>
+    public async Task<ApiSurface> ReadAsync(CancellationToken cancellationToken = default)
+    {
+        Task<Part> core = ReadPartAsync("/api", _core, cancellationToken);
+        Task<Part> named = ReadPartAsync("/apis", _named, cancellationToken);
+        _ = await Task.WhenAll(core, named);
+        (_core, _named) = (await core, await named);
+        return new ApiSurface(
+            [.. _core.Groups, .. _named.Groups], [.. _core.Resources, .. _named.Resources], [.. _core.Stale, .. _named.Stale]);
+    }
+
+    private async Task<Part> ReadPartAsync(string path, Part? known, CancellationToken cancellationToken)
+    {
+        KubeResponse response;
+        try
+        {
+            response = await client.SendAsync(
+                KubeRequest.Get(path) with { Accept = Aggregated, IfNoneMatch = known?.ETag, Timeout = Timeout }, cancellationToken);
+        }
+        catch (KubeException e) when (e.Kind == KubeErrorKind.NotFound && path == "/api")
+        {
+            return Part.Nothing;   // a server of custom resources only
+        }
+
+        if (response.Status == 304 && known is not null)
+        {
+            return known;
+        }
+
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(response.Body);
+            return Text(document.RootElement, "kind") switch
+            {
+                "APIGroupDiscoveryList" => DiscoveryDocuments.ReadAggregated(document.RootElement) with { ETag = response.ETag },
+                "APIVersions" => await ReadPlainAsync(DiscoveryDocuments.ReadCoreVersions(document.RootElement), known, cancellationToken),
+                "APIGroupList" => await ReadPlainAsync(DiscoveryDocuments.ReadGroups(document.RootElement), known, cancellationToken),
+                _ => throw NotDiscovery(path, null),
+            };
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw NotDiscovery(path, e);
+        }
+    }
+
+    private async Task<Part> ReadPlainAsync(ImmutableArray<ApiGroup> groups, Part? known, CancellationToken cancellationToken)
+    {
+        (ApiGroup Group, string Version)[] wanted = [.. groups.SelectMany(g => g.Versions.Select(v => (g, v)))];
+        var resources = new ImmutableArray<ResourceType>[wanted.Length];
+        var failures = new StaleGroup?[wanted.Length];
+        await System.Threading.Tasks.Parallel.ForAsync(
+            0,
+            wanted.Length,
+            new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = cancellationToken },
+            async (i, cancel) =>
+            {
+                (ApiGroup group, string version) = wanted[i];
+                string path = group.Name.Length == 0 ? $"/api/{version}" : $"/apis/{group.Name}/{version}";
+                try
+                {
+                    KubeResponse response = await client.SendAsync(KubeRequest.Get(path) with { Timeout = Timeout }, cancel);
+                    using JsonDocument document = JsonDocument.Parse(response.Body);
+                    resources[i] = DiscoveryDocuments.ReadResources(document.RootElement, group.Name, version);
+                }
+                catch (Exception e) when (e is KubeException or JsonException or KeyNotFoundException or InvalidOperationException)
+                {
+                    KubeError error = (e as KubeException)?.Error ?? new KubeError(KubeErrorKind.Protocol, $"{path} is no discovery document.");
+                    string groupVersion = group.Name.Length == 0 ? version : $"{group.Name}/{version}";
+                    failures[i] = new StaleGroup(groupVersion, error);
+                    // What it served before is likelier to be true than that it serves nothing.
+                    resources[i] = known is null ? [] : [.. known.Resources.Where(r => r.Group == group.Name && r.Version == version)];
+                }
+            });
+        return new Part(groups, [.. resources.SelectMany(r => r)], [.. failures.OfType<StaleGroup>()], null);
+    }
+
+    private static KubeException NotDiscovery(string path, Exception? inner) => new(
+        KubeErrorKind.Protocol, $"{path} is not the discovery document of a Kubernetes API server. Check the server address.", inner);
+
+    private static string? Text(JsonElement from, string name) =>
+        from.ValueKind == JsonValueKind.Object && from.TryGetProperty(name, out JsonElement value) ? value.GetString() : null;
+
+    /// <summary>What <c>/api</c> or <c>/apis</c> gave.</summary>
+    internal sealed record Part(
+        ImmutableArray<ApiGroup> Groups, ImmutableArray<ResourceType> Resources, ImmutableArray<StaleGroup> Stale, string? ETag)
+    {
+        public static readonly Part Nothing = new([], [], [], null);
+    }
+}

@@ -16,7 +16,7 @@ public sealed class FleetClock(TimeProvider time)
 
     // A revision from further ahead than this is not from a clock that drifts, but made up; taking it over would push every
     // later revision out of the range in which times can be read from it.
-    private static readonly TimeSpan MaxAhead = TimeSpan.FromHours(1);
+    private static readonly TimeSpan MaxAhead = TimeSpan.FromDays(1);
 
     private long _last;
 
@@ -24,7 +24,14 @@ public sealed class FleetClock(TimeProvider time)
     public long Now() => Advance(0);
 
     /// <summary>A revision later than any given out or observed before: the stamp of one change.</summary>
-    public long Next() => Advance(1);
+    public long Tick() => Advance(1);
+
+    /// <summary>The first of <paramref name="count"/> consecutive new revisions.</summary>
+    public long Tick(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        return Advance(count) - count + 1;
+    }
 
     /// <summary>Takes note of another process's revision. False where it lies so far in the future that it is refused.</summary>
     public bool Observe(long revision)
@@ -55,13 +62,14 @@ public sealed class FleetClock(TimeProvider time)
     /// <summary>The first revision of a point in time.</summary>
     public static long Physical(DateTimeOffset at) => Math.Max(0, at.ToUnixTimeMilliseconds()) << CounterBits;
 
-    private long Advance(long step)
+    private long Advance(int step)
     {
         while (true)
         {
             long seen = Volatile.Read(ref _last);
-            long next = Math.Max(Physical(time.GetUtcNow()), seen + step);
-            if (Interlocked.CompareExchange(ref _last, next, seen) == seen)
+            long wall = Physical(time.GetUtcNow());
+            long next = step == 0 ? Math.Max(wall, seen) : Math.Max(wall, seen + 1) + step - 1;
+            if (next == seen || Interlocked.CompareExchange(ref _last, next, seen) == seen)
             {
                 return next;
             }

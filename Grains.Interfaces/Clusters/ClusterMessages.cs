@@ -9,7 +9,7 @@ public enum ClusterPhase
     /// <summary>Registered, not yet heard from.</summary>
     Pending,
 
-    /// <summary>Reachable and healthy, its mirror in step.</summary>
+    /// <summary>Reachable and healthy, its mirror in step or on its first way there.</summary>
     Online,
 
     /// <summary>Reachable, but unhealthy, or some kinds are out of sync or stale.</summary>
@@ -55,6 +55,18 @@ public sealed record ClusterFault(
 
     /// <summary>The kind holds more bytes than the cluster's budget allows.</summary>
     public const string OverBudget = "OverBudget";
+
+    /// <summary>The server answers, but takes too long to say that it is well.</summary>
+    public const string Slow = "Slow";
+
+    /// <summary>Kinds of the mirror cannot be brought into step, or have not been heard of for too long.</summary>
+    public const string OutOfSync = "OutOfSync";
+
+    /// <summary>The server is another one than the one that is registered under the name.</summary>
+    public const string OtherServer = "OtherServer";
+
+    /// <summary>Something of ours broke; the log has the details.</summary>
+    public const string Internal = "Internal";
 }
 
 /// <summary>Which kinds of a cluster are mirrored.</summary>
@@ -65,7 +77,7 @@ public sealed record MirrorScope
     /// <summary>Everything that can be listed and watched but the deny list.</summary>
     public static readonly MirrorScope Default = new();
 
-    /// <summary>Only these kinds; empty means every kind. A kind of the deny list is mirrored only when it is named here.</summary>
+    /// <summary>Only these kinds; empty or <c>*</c> means every kind. A kind of the deny list is mirrored only when it is named here in full.</summary>
     [Id(0)] public ImmutableArray<string> Include { get; init; } = [];
 
     /// <summary>Not these kinds; wins over <see cref="Include"/>.</summary>

@@ -33,8 +33,9 @@ public interface IClusterGrain : IGrainWithStringKey
     Task<ClusterDescription> DescribeAsync();
 
     /// <summary>Makes sure that the grain lives and its loops run; called for every registered cluster at start.</summary>
+    /// <returns>False where no cluster is registered under the name: what the fleet knows of it is a leftover.</returns>
     [Alias("ensure-running"), AlwaysInterleave]
-    Task EnsureRunningAsync();
+    Task<bool> EnsureRunningAsync();
 
     /// <summary>One page of objects in the order of namespace and name.</summary>
     [Alias("list"), AlwaysInterleave]

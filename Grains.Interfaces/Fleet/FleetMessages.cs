@@ -68,7 +68,7 @@ public sealed record FleetChange
     /// <summary>Clusters that are new or different.</summary>
     [Id(2)] public ImmutableArray<ClusterEntry> Clusters { get; init; } = [];
 
-    /// <summary>Clusters that left.</summary>
+    /// <summary>Clusters that left; to be applied before <see cref="Clusters"/>, since a name may have come back with another uid.</summary>
     [Id(3)] public ImmutableArray<Departure> Departures { get; init; } = [];
 
     /// <summary>Fleet revision: every join, leave and change of selection stamped up to here has been delivered, this message included.</summary>
@@ -83,7 +83,9 @@ public sealed record FleetChange
 /// <summary>What the fleet says to a cluster that joins.</summary>
 /// <param name="Version">Version of the fleet that holds it.</param>
 /// <param name="SameServerAs">Other names under which the same server is registered; a warning to the user, no refusal.</param>
+/// <param name="Entry">The cluster as the fleet holds it, with the revisions that the fleet has stamped.</param>
 [GenerateSerializer, Immutable, Alias("multicluster.admission")]
 public sealed record Admission(
     [property: Id(0)] long Version,
-    [property: Id(1)] ImmutableArray<string> SameServerAs);
+    [property: Id(1)] ImmutableArray<string> SameServerAs,
+    [property: Id(2)] ClusterEntry Entry);

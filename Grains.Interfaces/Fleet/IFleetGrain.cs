@@ -33,7 +33,10 @@ public interface IFleetGrain : IGrainWithStringKey
     Task<FleetChange> GetAsync();
 
     /// <summary>The whole fleet first, then every change; changes that come faster than they are read are joined, none is lost.</summary>
-    /// <remarks>Without changes a message comes every second all the same, to say by <see cref="FleetChange.Through"/> how far the reader is.</remarks>
+    /// <remarks>
+    /// Without changes a message comes every second all the same, to say by <see cref="FleetChange.Through"/> how far the reader is.
+    /// Ends when the grain moves or stops: subscribe again, and take the whole fleet that comes first in place of what was known.
+    /// </remarks>
     [Alias("watch"), AlwaysInterleave]
     IAsyncEnumerable<FleetChange> WatchAsync(CancellationToken cancellationToken);
 }

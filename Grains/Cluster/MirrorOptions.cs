@@ -1,0 +1,111 @@
+using Microsoft.Extensions.Options;
+
+namespace MultiCluster.Grains.Cluster;
+
+/// <summary>What the mirrors of member clusters hold and how they keep in step; section <c>Mirror</c>.</summary>
+public sealed class MirrorOptions
+{
+    /// <summary>Name of the configuration section.</summary>
+    public const string Section = "Mirror";
+
+    /// <summary>Kinds, by group-resource, that are mirrored only where a cluster's scope names them.</summary>
+    /// <value>
+    /// Default events, leases, endpoint slices and secrets: the first three change all the time and are seldom asked for,
+    /// the last should not be copied by somebody who did not say so. Configuration adds to these; it cannot take away.
+    /// </value>
+    public IList<string> DenyList { get; } =
+    [
+        "events",
+        "events.events.k8s.io",
+        "leases.coordination.k8s.io",
+        "endpointslices.discovery.k8s.io",
+        "secrets",
+    ];
+
+    /// <summary>Lists that run against one cluster at the same time.</summary>
+    /// <value>Default 4, from 1 to 64. Higher syncs sooner and loads that API server more.</value>
+    public int ListsPerCluster { get; set; } = 4;
+
+    /// <summary>First lists that run in the whole process at the same time.</summary>
+    /// <value>Default 16, from 1 to 1,024. Bounds memory and CPU when a large fleet comes back.</value>
+    public int ListsPerProcess { get; set; } = 16;
+
+    /// <summary>How long a list may keep its place among <see cref="ListsPerProcess"/>; a list that hangs goes on without one.</summary>
+    /// <value>Default 30 seconds, from 100 ms to 1 hour.</value>
+    public TimeSpan ListPlaceTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How often discovery is read though nothing pointed to a change.</summary>
+    /// <value>Default 5 minutes, from 1 second to 1 day. CRDs that the mirror sees trigger a read at once.</value>
+    public TimeSpan DiscoveryInterval { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Shortest time between two reads of discovery, so that a chart with fifty CRDs costs a few.</summary>
+    /// <value>Default 1 second, from 10 ms to 1 minute.</value>
+    public TimeSpan DiscoveryPause { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often a kind that the cluster forbids is tried again.</summary>
+    /// <value>Default 5 minutes, from 1 second to 1 day.</value>
+    public TimeSpan ForbiddenRetry { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Failed syncs of one kind in a row after which the cluster shows as <c>Degraded</c>.</summary>
+    /// <value>Default 3, from 1 to 100.</value>
+    public int DegradedAfter { get; set; } = 3;
+
+    /// <summary>Longest silence of a healthy watch: how far API servers space their bookmarks.</summary>
+    /// <value>Default 60 seconds, what kube-apiserver does; from 1 second to 1 hour.</value>
+    public TimeSpan BookmarkInterval { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Silence beyond <see cref="BookmarkInterval"/> after which a kind counts as stale.</summary>
+    /// <value>Default 10 seconds, from 100 ms to 1 hour.</value>
+    public TimeSpan StaleGrace { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Most bytes of compressed objects per cluster where its own scope sets no budget; 0 for no limit.</summary>
+    /// <value>Default 4 GiB. A kind that passes the budget is dropped from the mirror and marked; the others stay.</value>
+    public long ByteBudget { get; set; } = 4L << 30;
+
+    /// <summary>How often the mirror's own condition is looked at: staleness, budget, discovery that fell due.</summary>
+    /// <value>Default 1 second, from 10 ms to 1 minute.</value>
+    public TimeSpan SuperviseInterval { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long loops get to end when a cluster is switched off, removed or moved.</summary>
+    /// <value>Default 5 seconds, from 100 ms to 1 minute. What is left after it ends by itself and can change nothing any more.</value>
+    public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    internal TimeSpan StaleAfter => BookmarkInterval + StaleGrace;
+}
+
+internal sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
+{
+    public ValidateOptionsResult Validate(string? name, MirrorOptions options)
+    {
+        var faults = new ValidateOptionsResultBuilder();
+        Require(options.ListsPerCluster is >= 1 and <= 64, "Mirror:ListsPerCluster must lie between 1 and 64.");
+        Require(options.ListsPerProcess is >= 1 and <= 1_024, "Mirror:ListsPerProcess must lie between 1 and 1024.");
+        Within(options.ListPlaceTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1), nameof(options.ListPlaceTimeout));
+        Within(options.DiscoveryInterval, TimeSpan.FromSeconds(1), TimeSpan.FromDays(1), nameof(options.DiscoveryInterval));
+        Within(options.DiscoveryPause, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1), nameof(options.DiscoveryPause));
+        Within(options.ForbiddenRetry, TimeSpan.FromSeconds(1), TimeSpan.FromDays(1), nameof(options.ForbiddenRetry));
+        Require(options.DegradedAfter is >= 1 and <= 100, "Mirror:DegradedAfter must lie between 1 and 100.");
+        Within(options.BookmarkInterval, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), nameof(options.BookmarkInterval));
+        Within(options.StaleGrace, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1), nameof(options.StaleGrace));
+        Require(options.ByteBudget >= 0, "Mirror:ByteBudget must not be negative; 0 means no limit.");
+        Within(options.SuperviseInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1), nameof(options.SuperviseInterval));
+        Within(options.StopTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1), nameof(options.StopTimeout));
+        foreach (string pattern in options.DenyList)
+        {
+            Require(KindPattern.Check(pattern) is null, $"Mirror:DenyList holds '{pattern}', which {KindPattern.Check(pattern)}.");
+        }
+
+        return faults.Build();
+
+        void Require(bool holds, string rule)
+        {
+            if (!holds)
+            {
+                faults.AddError(rule);
+            }
+        }
+
+        void Within(TimeSpan value, TimeSpan least, TimeSpan most, string property)
+            => Require(value >= least && value <= most, $"Mirror:{property} must lie between {least} and {most}; it is {value}.");
+    }
+}

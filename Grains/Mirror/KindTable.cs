@@ -1,0 +1,334 @@
+using MultiCluster.Kubernetes.Discovery;
+using MultiCluster.Kubernetes.Json;
+using MultiCluster.Kubernetes.Watching;
+
+namespace MultiCluster.Grains.Mirror;
+
+/// <summary>The mirror of one kind of one cluster: fed by a reflector, read through snapshots.</summary>
+/// <remarks>
+/// One writer at a time (the reflector's loop); any number of readers, who never block it: taking a snapshot costs a lock that a
+/// writer holds for the moment of publishing. A snapshot that is taken after a revision was drawn from the <see cref="FleetClock"/>
+/// shows every change stamped up to that revision. A list is applied as a difference: objects whose uid and resourceVersion are
+/// unchanged keep their row, without a change in the history.
+/// </remarks>
+internal sealed class KindTable : IReflectorSink
+{
+    private readonly ClusterMirror _mirror;
+    private readonly ObjectScanner _scanner;
+    private readonly RowFactory _factory;
+    private readonly TotalsCounter _totals;
+    private readonly TimeProvider _time;
+    private byte[] _key = new byte[512];
+    private RowTree _rows = RowTree.Empty;
+    private MirrorSnapshot? _snapshot = MirrorSnapshot.Empty;
+    private ReplaceSession? _session;
+    private long _retainedBytes;
+    private long _jsonBytes;
+    private long _lastHeard;
+
+    internal KindTable(ClusterMirror mirror, ResourceType type, TimeProvider time)
+    {
+        _mirror = mirror;
+        Type = type;
+        _time = time;
+        _scanner = new ObjectScanner(type);
+        _factory = new RowFactory(type);
+        _totals = new TotalsCounter(KindProfiles.For(type));
+        _lastHeard = time.GetTimestamp();
+    }
+
+    public ResourceType Type { get; }
+
+    /// <summary>Whether a whole list has arrived at least once. Until then the table is empty and means nothing.</summary>
+    public bool IsSynced { get; private set; }
+
+    /// <summary>Why the table does not follow its cluster at present, in words for the user; null when it does.</summary>
+    public string? OutOfSyncReason { get; private set; }
+
+    /// <summary>The member's revision up to which the table has heard everything; null before the first list.</summary>
+    public string? ResourceVersion { get; private set; }
+
+    /// <summary>Time since the last event, bookmark or list; before the first, since the table was made.</summary>
+    public TimeSpan SinceHeard => _time.GetElapsedTime(Volatile.Read(ref _lastHeard));
+
+    public int ObjectCount => Volatile.Read(ref _rows).Count;
+
+    /// <summary>Estimated bytes held: rows, their packed JSON and their share of the tree.</summary>
+    public long RetainedBytes => Volatile.Read(ref _retainedBytes);
+
+    /// <summary>Bytes of JSON that the table stands for.</summary>
+    public long JsonBytes => Volatile.Read(ref _jsonBytes);
+
+    /// <summary>All objects as of now; see the remarks of the class for what it shows for certain.</summary>
+    public MirrorSnapshot Snapshot
+    {
+        get
+        {
+            lock (_mirror.Gate)
+            {
+                return _snapshot ??= new MirrorSnapshot(_rows, _totals.ToTotals());
+            }
+        }
+    }
+
+    internal RowTree Rows => _rows;
+
+    public void BeginReplace()
+    {
+        _session = new ReplaceSession();
+        Heard();
+    }
+
+    public void Replace(ReadOnlySpan<byte> item)
+    {
+        ReplaceSession session = _session ?? throw new InvalidOperationException("Replace without BeginReplace.");
+        ScannedObject scanned = _scanner.Scan(item);
+        ReadOnlySpan<byte> key = KeyOf(scanned);
+        MirrorRow? existing = _rows.Find(key);
+        if (existing is null || !existing.IsSameState(ObjectUid.From(scanned.Uid), RowDraft.NumberOf(scanned.ResourceVersion)))
+        {
+            existing = _factory.Make(scanned, key, existing, session.Last, null);
+        }
+
+        session.Add(existing);
+        CheckBudget(session.RetainedBytes - _retainedBytes);
+    }
+
+    public void EndReplace(string resourceVersion)
+    {
+        ReplaceSession session = _session ?? throw new InvalidOperationException("EndReplace without BeginReplace.");
+        _session = null;
+        List<MirrorRow> rows = session.ToOrdered();
+        List<PendingChange> changes = Difference(_rows, rows);
+        RowTree tree = changes.Count == 0 ? _rows : RowTree.Build(rows);
+        Publish(tree, changes);
+        if (rows.Count == 0)
+        {
+            _factory.Forget();
+        }
+
+        ResourceVersion = resourceVersion;
+        IsSynced = true;
+        OutOfSyncReason = null;
+        Heard();
+        SweepPool();
+    }
+
+    public void AbortReplace() => _session = null;
+
+    public void Apply(WatchChange change, ReadOnlySpan<byte> item)
+    {
+        if (_session is not null)
+        {
+            throw new InvalidOperationException("A change arrived in the middle of a list.");
+        }
+
+        Heard();
+        ScannedObject scanned = _scanner.Scan(item);
+        ReadOnlySpan<byte> key = KeyOf(scanned);
+        MirrorRow? existing = _rows.Find(key);
+        ObjectUid uid = ObjectUid.From(scanned.Uid);
+        if (change == WatchChange.Deleted)
+        {
+            // An object made anew under the same name is not what this event is about.
+            if (existing is not null && existing.Uid == uid)
+            {
+                Publish(_rows.Without(key), [new PendingChange(WatchChange.Deleted, existing, null)]);
+            }
+        }
+        else if (existing is null || !existing.IsSameState(uid, RowDraft.NumberOf(scanned.ResourceVersion)))
+        {
+            (MirrorRow? before, MirrorRow? behind) = _rows.Neighbours(key);
+            MirrorRow row = _factory.Make(scanned, key, existing, before, behind);
+            CheckBudget(row.RetainedBytes - (existing?.RetainedBytes ?? 0));
+            Publish(_rows.With(row), ChangesFor(existing, row));
+            SweepPool();
+        }
+
+        ResourceVersion = System.Text.Encoding.UTF8.GetString(scanned.ResourceVersion);
+    }
+
+    public void Bookmark(string resourceVersion)
+    {
+        ResourceVersion = resourceVersion;
+        Heard();
+    }
+
+    /// <summary>Takes all rows out, each as a deletion.</summary>
+    internal void Clear()
+    {
+        _session = null;
+        List<PendingChange> changes = [];
+        foreach (MirrorRow row in _rows.From([]))
+        {
+            changes.Add(new PendingChange(WatchChange.Deleted, row, null));
+        }
+
+        Publish(RowTree.Empty, changes);
+        _factory.Forget();
+        SweepPool();
+        IsSynced = false;
+    }
+
+    private void Heard() => Volatile.Write(ref _lastHeard, _time.GetTimestamp());
+
+    private ReadOnlySpan<byte> KeyOf(in ScannedObject scanned)
+    {
+        int length = scanned.Namespace.Length + 1 + scanned.Name.Length;
+        if (_key.Length < length)
+        {
+            _key = new byte[length];
+        }
+
+        return _key.AsSpan(0, MirrorKey.Write(scanned.Namespace, scanned.Name, _key));
+    }
+
+    private static List<PendingChange> ChangesFor(MirrorRow? old, MirrorRow row)
+    {
+        if (old is null)
+        {
+            return [new PendingChange(WatchChange.Added, null, row)];
+        }
+
+        return old.Uid == row.Uid
+            ? [new PendingChange(WatchChange.Modified, old, row)]
+            : [new PendingChange(WatchChange.Deleted, old, null), new PendingChange(WatchChange.Added, null, row)];
+    }
+
+    /// <summary>What turns one set of rows into another; both in order.</summary>
+    private static List<PendingChange> Difference(RowTree old, List<MirrorRow> rows)
+    {
+        List<PendingChange> changes = [];
+        RowCursor cursor = old.From([]);
+        bool more = cursor.MoveNext();
+        foreach (MirrorRow row in rows)
+        {
+            while (more && cursor.Current.Key.SequenceCompareTo(row.Key) < 0)
+            {
+                changes.Add(new PendingChange(WatchChange.Deleted, cursor.Current, null));
+                more = cursor.MoveNext();
+            }
+
+            MirrorRow? same = more && cursor.Current.Key.SequenceEqual(row.Key) ? cursor.Current : null;
+            if (same is not null)
+            {
+                more = cursor.MoveNext();
+            }
+
+            if (!ReferenceEquals(same, row))
+            {
+                changes.AddRange(ChangesFor(same, row));
+            }
+        }
+
+        for (; more; more = cursor.MoveNext())
+        {
+            changes.Add(new PendingChange(WatchChange.Deleted, cursor.Current, null));
+        }
+
+        return changes;
+    }
+
+    private void Publish(RowTree rows, List<PendingChange> changes)
+    {
+        if (changes.Count == 0)
+        {
+            return;
+        }
+
+        lock (_mirror.Gate)
+        {
+            if (_mirror.IsFrozen)
+            {
+                return;
+            }
+
+            long retained = 0;
+            long stamp = _mirror.Clock.Tick(changes.Count);
+            foreach (PendingChange change in changes)
+            {
+                if (change.Old is { } old)
+                {
+                    _totals.Count(old, -1);
+                    retained -= old.RetainedBytes + TreeBytesPerRow;
+                    _jsonBytes -= old.JsonLength;
+                }
+
+                if (change.New is { } row)
+                {
+                    row.Seal(stamp, change.Type == WatchChange.Added);
+                    _totals.Count(row, 1);
+                    retained += row.RetainedBytes + TreeBytesPerRow;
+                    _jsonBytes += row.JsonLength;
+                }
+
+                _mirror.History.Append_NeedsGate(new Change(stamp++, Type, change.Type, change.Old, change.New));
+            }
+
+            _retainedBytes += retained;
+            _mirror.Retain_NeedsGate(retained);
+            Volatile.Write(ref _rows, rows);
+            _snapshot = null;
+        }
+
+        _mirror.History.Announce();
+    }
+
+    // A reference in a leaf that is about three quarters full, and the leaf's header and term filter divided by its rows.
+    private const int TreeBytesPerRow = 18;
+
+    private void CheckBudget(long more)
+    {
+        if (_mirror.WouldExceedBudget(more))
+        {
+            OutOfSyncReason = $"The byte budget of {_mirror.ByteBudget:N0} bytes for this cluster is used up; {Type.GroupResource} stay as they were. "
+                + "Raise Mirror:ByteBudget or mirror fewer kinds.";
+            throw new FormatException(OutOfSyncReason);
+        }
+    }
+
+    private void SweepPool()
+    {
+        if (_factory.Pool.WantsSweep)
+        {
+            _factory.Pool.Sweep(_rows);
+        }
+    }
+
+    private readonly record struct PendingChange(WatchChange Type, MirrorRow? Old, MirrorRow? New);
+}
+
+/// <summary>The rows of a list that is still arriving.</summary>
+internal sealed class ReplaceSession
+{
+    private readonly List<MirrorRow> _rows = [];
+    private bool _isOrdered = true;
+
+    public MirrorRow? Last => _rows.Count == 0 ? null : _rows[^1];
+
+    public long RetainedBytes { get; private set; }
+
+    public void Add(MirrorRow row)
+    {
+        _isOrdered = _isOrdered && (Last is not { } last || last.Key.SequenceCompareTo(row.Key) < 0);
+        _rows.Add(row);
+        RetainedBytes += row.RetainedBytes;
+    }
+
+    /// <summary>The rows in strictly ascending order; of several with the same key the last that came.</summary>
+    public List<MirrorRow> ToOrdered()
+    {
+        if (_isOrdered)
+        {
+            return _rows;
+        }
+
+        var byKey = new SortedDictionary<byte[], MirrorRow>(Comparer<byte[]>.Create(static (a, b) => a.AsSpan().SequenceCompareTo(b)));
+        foreach (MirrorRow row in _rows)
+        {
+            byKey[row.Key.ToArray()] = row;
+        }
+
+        return [.. byKey.Values];
+    }
+}

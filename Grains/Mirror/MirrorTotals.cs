@@ -1,0 +1,66 @@
+using System.Collections.Immutable;
+using MultiCluster.Kubernetes.Json;
+
+namespace MultiCluster.Grains.Mirror;
+
+/// <summary>Sums over the rows of one table, kept as rows come and go.</summary>
+/// <param name="ByPhase">Objects per <c>status.phase</c>; objects without one are not in it.</param>
+/// <param name="ByReadiness">Objects per <see cref="ReadinessState"/>, at the state's number.</param>
+/// <param name="Requested">Pods: what scheduled pods that have not ended request.</param>
+/// <param name="Allocatable">Nodes: what all of them can allocate.</param>
+/// <param name="Schedulable">Nodes: how many are not cordoned.</param>
+/// <param name="Occupying">Pods: how many count for <paramref name="Requested"/>.</param>
+internal sealed record MirrorTotals(
+    ImmutableSortedDictionary<string, int> ByPhase, ImmutableArray<int> ByReadiness, ResourceAmounts Requested, ResourceAmounts Allocatable,
+    int Schedulable, int Occupying)
+{
+    public static MirrorTotals Empty { get; } = new(
+        ImmutableSortedDictionary.Create<string, int>(StringComparer.Ordinal), ImmutableArray.Create(new int[7]), default, default, 0, 0);
+
+    /// <summary>How many objects are in a state.</summary>
+    public int In(ReadinessState state) => ByReadiness[(int)state];
+}
+
+/// <summary>Counts rows in and out; what it holds becomes <see cref="MirrorTotals"/> when somebody looks.</summary>
+internal sealed class TotalsCounter(KindProfile profile)
+{
+    private readonly Dictionary<string, int> _byPhase = new(StringComparer.Ordinal);
+    private readonly int[] _byReadiness = new int[7];
+    private ResourceAmounts _requested;
+    private ResourceAmounts _allocatable;
+    private int _schedulable;
+    private int _occupying;
+
+    public void Count(MirrorRow row, int sign)
+    {
+        RowStatus status = row.Status;
+        _byReadiness[(int)status.Readiness] += sign;
+        if (status.Phase.Length > 0)
+        {
+            int count = _byPhase.GetValueOrDefault(status.Phase) + sign;
+            if (count == 0)
+            {
+                _byPhase.Remove(status.Phase);
+            }
+            else
+            {
+                _byPhase[status.Phase] = count;
+            }
+        }
+
+        ResourceAmounts resources = row.Family.Resources;
+        if (profile == KindProfile.Pod && row.NodeName.Length > 0 && status.Phase is not ("Succeeded" or "Failed"))
+        {
+            _requested = sign > 0 ? _requested + resources : _requested - resources;
+            _occupying += sign;
+        }
+        else if (profile == KindProfile.Node)
+        {
+            _allocatable = sign > 0 ? _allocatable + resources : _allocatable - resources;
+            _schedulable += row.IsUnschedulable ? 0 : sign;
+        }
+    }
+
+    public MirrorTotals ToTotals() => new(
+        _byPhase.ToImmutableSortedDictionary(StringComparer.Ordinal), [.. _byReadiness], _requested, _allocatable, _schedulable, _occupying);
+}

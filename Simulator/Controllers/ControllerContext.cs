@@ -1,0 +1,140 @@
+using System.Text.Json.Nodes;
+using MultiCluster.Simulator.Patching;
+using MultiCluster.Simulator.Storage;
+using MultiCluster.Simulator.Tables;
+
+namespace MultiCluster.Simulator.Controllers;
+
+/// <summary>What a reconciler may use: the cache to read, the store to write, time, chance and events.</summary>
+/// <remarks>Only the controller loop uses it. Writes go to the cache as well.</remarks>
+internal sealed class ControllerContext
+{
+    private readonly Action<ResourceName, string> _enqueue;
+
+    public ControllerContext(IObjectStore store, ControllerOptions options, Action<ResourceName, string> enqueue)
+    {
+        _enqueue = enqueue;
+        Store = store;
+        Options = options;
+        Random = new Random(options.Seed);
+        Events = new EventRecorder(store, options.MaxEvents);
+    }
+
+    public IObjectStore Store { get; }
+    public ControllerOptions Options { get; }
+    public ObjectCache Cache { get; } = new();
+    public EventRecorder Events { get; }
+
+    /// <summary>Seeded, so that equal runs draw equal numbers.</summary>
+    public Random Random { get; }
+
+    public DateTimeOffset Now => Store.Time.GetUtcNow();
+    public string Timestamp => ManagedFields.Timestamp(Now);
+
+    public void Enqueue(ResourceName resource, string key) => _enqueue(resource, key);
+
+    public JsonObject Create(ResourceName resource, JsonObject obj, string manager = "kube-controller-manager")
+    {
+        JsonObject stored = Store.Create(resource, obj, manager);
+        Cache.Put(resource, stored);
+        return stored;
+    }
+
+    public JsonObject Update(ResourceName resource, JsonObject obj, string subresource = "", string manager = "kube-controller-manager")
+    {
+        JsonObject stored = Store.Update(resource, obj, subresource, manager);
+        Cache.Put(resource, stored);
+        return stored;
+    }
+
+    /// <summary>Writes the status if it differs.</summary>
+    public void UpdateStatus(ResourceName resource, JsonObject obj, JsonObject status, string manager = "kube-controller-manager")
+    {
+        if (!JsonNode.DeepEquals(obj["status"], status))
+        {
+            var copy = (JsonObject)obj.DeepClone();
+            copy["status"] = status;
+            Update(resource, copy, "status", manager);
+        }
+    }
+
+    public void Delete(ResourceName resource, JsonObject obj, int? gracePeriodSeconds = null)
+    {
+        string ns = obj.Text("metadata", "namespace");
+        string name = obj.Text("metadata", "name");
+        Store.Delete(resource, ns.Length == 0 ? null : ns, name, gracePeriodSeconds);
+        if (Store.Get(resource, ns.Length == 0 ? null : ns, name) is { } left)
+        {
+            Cache.Put(resource, left);
+        }
+        else
+        {
+            Cache.Remove(resource, ObjectCache.KeyOf(obj));
+        }
+    }
+
+    public static JsonObject OwnerReference(JsonObject owner) => new()
+    {
+        ["apiVersion"] = owner.Text("apiVersion"),
+        ["kind"] = owner.Text("kind"),
+        ["name"] = owner.Text("metadata", "name"),
+        ["uid"] = owner.Text("metadata", "uid"),
+        ["controller"] = true,
+        ["blockOwnerDeletion"] = true,
+    };
+
+    /// <summary>A pod from a template, owned by the object; name or generateName is added by the caller.</summary>
+    public static JsonObject PodFor(JsonObject owner, JsonNode? template)
+    {
+        var metadata = (JsonObject)(template.At("metadata")?.DeepClone() ?? new JsonObject());
+        metadata.Remove("creationTimestamp");
+        metadata["namespace"] = owner.Text("metadata", "namespace");
+        metadata["ownerReferences"] = new JsonArray(OwnerReference(owner));
+        return new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Pod", ["metadata"] = metadata, ["spec"] = template.At("spec")?.DeepClone() ?? new JsonObject(),
+        };
+    }
+
+    /// <summary>Sets a condition; its transition time moves only when its status does.</summary>
+    public void SetCondition(JsonObject status, string type, string value, string reason, string message, bool withUpdateTime = false)
+    {
+        JsonArray conditions = status["conditions"] as JsonArray ?? [];
+        if (conditions.Parent is null)
+        {
+            status["conditions"] = conditions;
+        }
+
+        JsonObject? known = conditions.OfType<JsonObject>().FirstOrDefault(c => c.Text("type") == type);
+        if (known is not null && known.Text("status") == value && known.Text("reason") == reason && known.Text("message") == message)
+        {
+            return;
+        }
+
+        JsonObject condition = new() { ["type"] = type, ["status"] = value };
+        if (withUpdateTime)
+        {
+            condition["lastUpdateTime"] = Timestamp;
+        }
+
+        condition["lastTransitionTime"] = known?.Text("status") == value ? known["lastTransitionTime"]?.DeepClone() : Timestamp;
+        if (reason.Length > 0)
+        {
+            condition["reason"] = reason;
+        }
+
+        if (message.Length > 0)
+        {
+            condition["message"] = message;
+        }
+
+        if (known is null)
+        {
+            conditions.Add(condition);
+        }
+        else
+        {
+            conditions[conditions.IndexOf(known)] = condition;
+        }
+    }
+}

@@ -59,4 +59,7 @@ public sealed record ReflectorOptions
     /// A gate is held until its list is whole or has failed.
     /// </remarks>
     public IReadOnlyList<SemaphoreSlim> ListGates { get; init; } = [];
+
+    /// <summary>Source of jitter, from 0 to 1; tests fix it.</summary>
+    internal Func<double> Random { get; init; } = System.Random.Shared.NextDouble;
 }

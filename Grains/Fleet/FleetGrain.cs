@@ -276,7 +276,7 @@ internal sealed partial class FleetGrain : Grain, IFleetGrain, IDisposable
     /// <summary>Draws a stamp that no reader has been told to be past, and keeps it so until the change is in.</summary>
     private long BeginStamp()
     {
-        long stamp = _clock.Next();
+        long stamp = _clock.Tick();
         _pendingStamp = stamp;
         return stamp;
     }

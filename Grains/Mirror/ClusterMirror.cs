@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using MultiCluster.Fleet;
 using MultiCluster.Kubernetes.Discovery;
 using MultiCluster.Kubernetes.Json;
 
@@ -19,16 +20,16 @@ internal sealed class ClusterMirror
     /// <param name="cluster">Name of the cluster.</param>
     /// <param name="clock">The process's clock.</param>
     /// <param name="time">For freshness.</param>
-    /// <param name="options">Bounds.</param>
+    /// <param name="bounds">Bounds.</param>
     /// <param name="hasJustJoined">Whether nobody can have seen anything of this cluster before: then watches from before may go on.
     /// False for a cluster that was known and whose earlier changes are lost with the process that saw them.</param>
-    public ClusterMirror(string cluster, FleetClock clock, TimeProvider time, MirrorOptions options, bool hasJustJoined = false)
+    public ClusterMirror(string cluster, FleetClock clock, TimeProvider time, MirrorBounds bounds, bool hasJustJoined = false)
     {
         Cluster = cluster;
         Clock = clock;
         _time = time;
-        ByteBudget = options.ByteBudget ?? long.MaxValue;
-        History = new MirrorHistory(Gate, clock, RowsOfAllKinds_NeedsGate, options, hasJustJoined ? 0 : clock.Now());
+        ByteBudget = bounds.ByteBudget ?? long.MaxValue;
+        History = new MirrorHistory(Gate, clock, RowsOfAllKinds_NeedsGate, bounds, hasJustJoined ? 0 : clock.Now());
     }
 
     public string Cluster { get; }

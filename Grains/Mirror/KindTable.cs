@@ -1,3 +1,4 @@
+using MultiCluster.Fleet;
 using MultiCluster.Kubernetes.Discovery;
 using MultiCluster.Kubernetes.Json;
 using MultiCluster.Kubernetes.Watching;

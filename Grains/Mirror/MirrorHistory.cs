@@ -1,3 +1,4 @@
+using MultiCluster.Fleet;
 using MultiCluster.Kubernetes.Discovery;
 using MultiCluster.Kubernetes.Watching;
 
@@ -31,16 +32,16 @@ internal sealed class MirrorHistory
     /// <param name="gate">Held by writers while they stamp, publish and append.</param>
     /// <param name="clock">Where stamps come from.</param>
     /// <param name="tables">The rows of all kinds as they are now; called under the gate.</param>
-    /// <param name="options">Bounds.</param>
+    /// <param name="bounds">Bounds.</param>
     /// <param name="knownSince">Nothing is missing after this revision: now for a mirror that begins anew, 0 for a cluster that has just joined.</param>
     public MirrorHistory(
-        Lock gate, FleetClock clock, Func<IReadOnlyList<(ResourceType Type, RowTree Rows)>> tables, MirrorOptions options, long knownSince)
+        Lock gate, FleetClock clock, Func<IReadOnlyList<(ResourceType Type, RowTree Rows)>> tables, MirrorBounds bounds, long knownSince)
     {
         _gate = gate;
         _clock = clock;
         _tables = tables;
-        _maxChanges = options.HistoryChanges;
-        _maxBytes = options.HistoryBytes;
+        _maxChanges = bounds.HistoryChanges;
+        _maxBytes = bounds.HistoryBytes;
         _head = _tail = new HistorySegment();
         _oldestStamp = _droppedStamp = knownSince;
     }

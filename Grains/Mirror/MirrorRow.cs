@@ -56,7 +56,7 @@ internal sealed class MirrorRow
 
     public ObjectUid Uid { get; }
 
-    /// <summary>Fleet revision of the change that made this row; see <see cref="FleetClock"/>.</summary>
+    /// <summary>Fleet revision of the change that made this row; see <see cref="MultiCluster.Fleet.FleetClock"/>.</summary>
     public long Stamp { get; private set; }
 
     /// <summary>Restarts of all containers of a pod.</summary>

@@ -1,4 +1,5 @@
 using System.Text;
+using MultiCluster.Fleet;
 using MultiCluster.Grains.Mirror;
 using MultiCluster.Kubernetes.Watching;
 using MultiCluster.TestSupport;
@@ -13,7 +14,7 @@ public sealed class KindTableTests
 
     public KindTableTests()
     {
-        _mirror = new ClusterMirror("eu-1", new FleetClock(_time), _time, new MirrorOptions());
+        _mirror = new ClusterMirror("eu-1", new FleetClock(_time), _time, new MirrorBounds());
         _pods = _mirror.AddKind(SampleObjects.Pods);
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MultiCluster.Fleet;
@@ -11,6 +12,8 @@ public sealed class FleetSnapshot
 {
     /// <summary>What is known before anything was heard.</summary>
     public static readonly FleetSnapshot Empty = new();
+
+    private ClusterEntry[]? _ordered;
 
     /// <summary>Version of the fleet; 0 before anything was heard.</summary>
     public long Version { get; init; }
@@ -25,7 +28,24 @@ public sealed class FleetSnapshot
     public ImmutableArray<Departure> Departures { get; init; } = [];
 
     /// <summary>Whether the fleet has been heard of at all.</summary>
-    public bool IsKnown => Version > 0;
+    public bool IsKnown { get; init; }
+
+    /// <summary>The clusters in byte order of their names.</summary>
+    public ImmutableArray<ClusterEntry> Ordered
+    {
+        get
+        {
+            // Summaries make a new snapshot many times a second in a large fleet, requests look at few of them: hence on demand.
+            ClusterEntry[]? ordered = Volatile.Read(ref _ordered);
+            if (ordered is null)
+            {
+                ordered = [.. Clusters.Values];
+                Volatile.Write(ref _ordered, ordered);
+            }
+
+            return ImmutableCollectionsMarshal.AsImmutableArray(ordered);
+        }
+    }
 }
 
 /// <summary>This gateway's copy of the fleet, kept in step with <see cref="IFleetGrain"/>.</summary>
@@ -33,7 +53,7 @@ public sealed class FleetSnapshot
 /// Readers take <see cref="Current"/> once per request. When the grain is lost, the last snapshot stays and the watch is opened
 /// anew after 0.2 to 5 seconds with jitter. Thread-safe.
 /// </remarks>
-public sealed partial class FleetView(IGrainFactory grains, TimeProvider time, ILogger<FleetView> logger) : BackgroundService
+public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, TimeProvider time, ILogger<FleetView> logger) : BackgroundService
 {
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan MaxBackoff = TimeSpan.FromSeconds(5);
@@ -112,6 +132,7 @@ public sealed partial class FleetView(IGrainFactory grains, TimeProvider time, I
     /// <summary>Takes a change over. Changes come in order from one watch; a whole fleet replaces what was there, whatever its version.</summary>
     internal void Apply(FleetChange change)
     {
+        clock.Observe(change.Through);
         TaskCompletionSource changed;
         lock (_gate)
         {
@@ -129,6 +150,7 @@ public sealed partial class FleetView(IGrainFactory grains, TimeProvider time, I
         {
             return new FleetSnapshot
             {
+                IsKnown = true,
                 Version = change.Version,
                 Through = change.Through,
                 Clusters = FleetSnapshot.Empty.Clusters.AddRange(change.Clusters.Select(c => KeyValuePair.Create(c.Name, c))),
@@ -165,6 +187,7 @@ public sealed partial class FleetView(IGrainFactory grains, TimeProvider time, I
 
         return new FleetSnapshot
         {
+            IsKnown = true,
             Version = change.Version,
             Through = Math.Max(before.Through, change.Through),
             Clusters = clusters.ToImmutable(),

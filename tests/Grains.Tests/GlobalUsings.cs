@@ -1,0 +1,1 @@
+global using FleetClock = MultiCluster.Fleet.FleetClock;

@@ -43,7 +43,7 @@ public sealed class InProcessTestCluster : IAsyncDisposable, IDisposable
         await host.StartAsync();
 
         HostApplicationBuilder client = NewBuilder();
-        client.Services.AddSingleton<IClusterClient>(services => host.Services.GetRequiredService<IClusterClient>());
+        client.Services.AddSingleton<IClusterClient>(services => new GrainFactory(host.Services.GetRequiredService<ActorRuntime>(), services));
         client.Services.AddSingleton<IGrainFactory>(services => services.GetRequiredService<IClusterClient>());
         foreach (Action<IHostApplicationBuilder> configure in Options.ClientHostConfigurationDelegates)
         {

@@ -1,0 +1,15 @@
+namespace MultiCluster.Engine.Actors;
+
+/// <summary>Timestamps of the runtime's <see cref="TimeProvider"/>, and arithmetic on them.</summary>
+internal sealed class RuntimeClock(TimeProvider time)
+{
+    private readonly double _perTick = (double)time.TimestampFrequency / TimeSpan.TicksPerSecond;
+
+    public long Timestamp => time.GetTimestamp();
+
+    /// <summary>The timestamp that much later; never for times that no clock reaches.</summary>
+    public long After(TimeSpan delay) =>
+        delay < TimeSpan.Zero || delay > TimeSpan.FromDays(3650) ? long.MaxValue : time.GetTimestamp() + (long)(delay.Ticks * _perTick);
+
+    public TimeSpan Between(long from, long to) => time.GetElapsedTime(from, to);
+}

@@ -102,31 +102,6 @@ internal static class Refusal
     public static StatusException UnprocessablePatch() =>
         new(422, "Invalid", "the server rejected our request due to an error in our request") { Details = [] };
 
-    public static StatusException FieldConflicts(IReadOnlyList<(string Message, string Field)> conflicts)
-    {
-        string what = conflicts.Count == 1
-            ? $"1 conflict: {conflicts[0].Message}: {conflicts[0].Field}"
-            : $"{conflicts.Count} conflicts: " + string.Join("\n", conflicts.GroupBy(c => c.Message)
-                .Select(g => g.Key + ":\n" + string.Join("\n", g.Select(c => "- " + c.Field))));
-        if (conflicts.Count > 1)
-        {
-            what = what.Replace("conflicts: conflict", "conflicts: conflicts", StringComparison.Ordinal);
-        }
-
-        return new StatusException(409, "Conflict", $"Apply failed with {what}")
-        {
-            Details = new JsonObject
-            {
-                ["causes"] = new JsonArray([.. conflicts.Select(c => (JsonNode)new JsonObject
-                {
-                    ["reason"] = "FieldManagerConflict",
-                    ["message"] = c.Message,
-                    ["field"] = c.Field,
-                })]),
-            },
-        };
-    }
-
     public static StatusException BadRevision(string text) =>
         new(500, null, $"resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax");
 

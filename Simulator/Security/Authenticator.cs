@@ -15,6 +15,14 @@ internal sealed class Authenticator(CertificateAuthority authority, TimeProvider
 
     public void AddToken(string token, UserInfo user, DateTimeOffset? until = null) => _tokens[token] = (user, until);
 
+    /// <summary>Makes a fresh token for a user.</summary>
+    public string IssueToken(UserInfo user, DateTimeOffset? until = null)
+    {
+        string token = System.Buffers.Text.Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
+        AddToken(token, user, until);
+        return token;
+    }
+
     /// <summary>Makes a token unknown: whoever uses it is answered with 401.</summary>
     public bool RemoveToken(string token) => _tokens.TryRemove(token, out _);
 

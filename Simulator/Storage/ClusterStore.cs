@@ -17,6 +17,12 @@ internal sealed class ClusterStore(int historyLimit)
     private long _floor;
     private TaskCompletionSource _moved = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>Told of every change inside its transaction; must be quick and must not write.</summary>
+    public Action<ResourceName, StoredChange>? Changed { get; set; }
+
+    /// <summary>Told after the whole state was replaced or objects were seeded in bulk.</summary>
+    public Action? Restored { get; set; }
+
     /// <summary>The revision of the newest write.</summary>
     public long Revision => Interlocked.Read(ref _revision);
 
@@ -85,7 +91,9 @@ internal sealed class ClusterStore(int historyLimit)
         lock (_gate)
         {
             long revision = Advance_NeedsGate();
-            Of(resource).Apply(new StoredChange(revision, obj, null));
+            var change = new StoredChange(revision, obj, null);
+            Of(resource).Apply(change);
+            Changed?.Invoke(resource, change);
             return revision;
         }
     }
@@ -129,6 +137,15 @@ internal sealed class ClusterStore(int historyLimit)
         lock (_gate)
         {
             return _moved.Task;
+        }
+    }
+
+    /// <summary>The names of everything that holds objects.</summary>
+    public IReadOnlyList<ResourceName> Resources()
+    {
+        lock (_gate)
+        {
+            return [.. _resources.Where(p => p.Value.Current.Count > 0).Select(p => p.Key)];
         }
     }
 
@@ -204,6 +221,7 @@ internal sealed class ClusterStore(int historyLimit)
             }
 
             SignalMoved();
+            Restored?.Invoke();
         }
     }
 
@@ -212,7 +230,9 @@ internal sealed class ClusterStore(int historyLimit)
         ResourceStore store = Of(resource);
         StoredObject? before = store.Current.Find(stored.Namespace, stored.Name);
         long revision = Advance_NeedsGate();
-        store.Apply(new StoredChange(revision, before, stored));
+        var change = new StoredChange(revision, before, stored);
+        store.Apply(change);
+        Changed?.Invoke(resource, change);
         return stored;
     }
 

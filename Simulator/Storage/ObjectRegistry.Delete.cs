@@ -15,6 +15,7 @@ internal sealed partial class ObjectRegistry
 {
     private const string ForegroundFinalizer = "foregroundDeletion";
     private const string OrphanFinalizer = "orphan";
+    private const string CleanupFinalizer = "customresourcecleanup.apiextensions.k8s.io";
 
     /// <summary>Deletes an object, or marks it where something still holds it.</summary>
     public Deletion Delete(ApiResource resource, string ns, string name, DeleteRequest request) => store.Transaction(() =>
@@ -44,7 +45,7 @@ internal sealed partial class ObjectRegistry
 
             if (!request.DryRun)
             {
-                Remove_NeedsTransaction(resource, stored);
+                store.Remove(resource.Storage, stored);
             }
 
             return new Deletion(tree, true);
@@ -55,15 +56,14 @@ internal sealed partial class ObjectRegistry
         {
             metadata["deletionTimestamp"] = Timestamp(time.GetUtcNow().AddSeconds(grace));
 
-            // CRDs wait for their finalizer through an older path that sets no grace period.
+            // CRDs wait for their finalizer through an older path that sets no grace period and counts no generation.
             if (resource.Storage != ResourceName.CustomResourceDefinitions)
             {
                 metadata["deletionGracePeriodSeconds"] = grace;
-            }
-
-            if (metadata["generation"] is not null && resource.Storage != ResourceName.CustomResourceDefinitions)
-            {
-                metadata["generation"] = metadata.Number("generation") + 1;
+                if (metadata.Number("generation") is { } generation)
+                {
+                    metadata["generation"] = generation + 1;
+                }
             }
 
             changed = true;
@@ -133,7 +133,7 @@ internal sealed partial class ObjectRegistry
         {
             if (!request.DryRun)
             {
-                Remove_NeedsTransaction(resource, stored);
+                store.Remove(resource.Storage, stored);
             }
 
             return new Deletion(tree, true);
@@ -174,6 +174,12 @@ internal sealed partial class ObjectRegistry
         if (wanted is not null)
         {
             after.Add(wanted);
+        }
+
+        if (resource.Storage == ResourceName.CustomResourceDefinitions && metadata["deletionTimestamp"] is null && !after.Contains(CleanupFinalizer))
+        {
+            // Its objects go first.
+            after.Add(CleanupFinalizer);
         }
 
         if (after.Order(StringComparer.Ordinal).SequenceEqual(before.Order(StringComparer.Ordinal), StringComparer.Ordinal))

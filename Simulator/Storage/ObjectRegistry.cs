@@ -30,9 +30,6 @@ internal sealed partial class ObjectRegistry(ClusterStore store, TimeProvider ti
 
     public IdSource Ids => ids;
 
-    /// <summary>Called in the transaction after an object was removed for good, with its uid.</summary>
-    public Action<ResourceName, StoredObject>? Removed { get; set; }
-
     /// <summary>The time as metadata has it: whole seconds, UTC.</summary>
     public string Now => Timestamp(time.GetUtcNow());
 
@@ -337,16 +334,10 @@ internal sealed partial class ObjectRegistry(ClusterStore store, TimeProvider ti
             || (live.Number("metadata", "deletionGracePeriodSeconds") ?? 0) > 0;
         if (!held)
         {
-            Remove_NeedsTransaction(resource, stored);
+            store.Remove(resource.Storage, stored);
         }
 
         return !held;
-    }
-
-    private void Remove_NeedsTransaction(ApiResource resource, StoredObject stored)
-    {
-        store.Remove(resource.Storage, stored);
-        Removed?.Invoke(resource.Storage, stored);
     }
 
     /// <summary>Whether two states differ in nothing but the times in managedFields.</summary>

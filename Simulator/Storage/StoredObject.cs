@@ -27,6 +27,15 @@ internal abstract class StoredObject
     /// <summary>True for objects seeded in bulk, which no controller looks after.</summary>
     public virtual bool IsScenery => false;
 
+    /// <summary>Uids of the objects that own it.</summary>
+    public abstract IReadOnlyList<string> Owners { get; }
+
+    /// <summary>Its own uid.</summary>
+    public abstract string Uid { get; }
+
+    /// <summary>Whether its deletion has begun.</summary>
+    public virtual bool IsDeleting => false;
+
     /// <summary>Upper bound of the bytes that <see cref="WriteTo"/> writes, without the head.</summary>
     public abstract int MaxLength { get; }
 
@@ -83,8 +92,11 @@ internal sealed class JsonStoredObject : StoredObject
     private readonly int _revisionLength;
     private IReadOnlyList<KeyValuePair<string, string>>? _labels;
 
-    private JsonStoredObject(string ns, string name, long revision, byte[] json, int revisionStart, int revisionLength)
+    private JsonStoredObject(string ns, string name, long revision, byte[] json, int revisionStart, int revisionLength, JsonNode metadata)
     {
+        Uid = metadata.Text("uid") ?? "";
+        Owners = metadata.At("ownerReferences") is JsonArray { Count: > 0 } owners ? [.. owners.Select(o => o.Text("uid") ?? "")] : [];
+        IsDeleting = metadata.At("deletionTimestamp") is not null;
         (Namespace, Name, Revision, _json) = (ns, name, revision, json);
         (_revisionStart, _revisionLength) = (revisionStart, revisionLength);
     }
@@ -98,6 +110,12 @@ internal sealed class JsonStoredObject : StoredObject
     public override int MaxLength => _json.Length + 20;
 
     public override IReadOnlyList<KeyValuePair<string, string>> Labels => _labels ??= ReadLabels();
+
+    public override IReadOnlyList<string> Owners { get; }
+
+    public override string Uid { get; }
+
+    public override bool IsDeleting { get; }
 
     /// <summary>Takes a whole object with <c>metadata.resourceVersion</c> set and without type.</summary>
     public static JsonStoredObject From(JsonObject tree, long revision)
@@ -113,7 +131,7 @@ internal sealed class JsonStoredObject : StoredObject
 
         return new JsonStoredObject(
             metadata.Text("namespace") ?? "", metadata.Text("name") ?? "", revision, json,
-            (int)reader.TokenStartIndex + 1, reader.ValueSpan.Length);
+            (int)reader.TokenStartIndex + 1, reader.ValueSpan.Length, metadata);
     }
 
     public override void WriteTo(IBufferWriter<byte> target, ReadOnlySpan<byte> head, long revision)

@@ -1,0 +1,271 @@
+using System.Collections.Immutable;
+using MultiCluster.Clusters;
+using MultiCluster.Fleet;
+using MultiCluster.Gateway.Reads;
+using MultiCluster.Kubernetes.Selectors;
+using Orleans;
+
+namespace MultiCluster.Gateway.Clusters;
+
+/// <summary>Why a command on a cluster was refused.</summary>
+public enum RefusalReason
+{
+    /// <summary>The request is wrong.</summary>
+    Invalid,
+
+    /// <summary>No such cluster.</summary>
+    NotFound,
+
+    /// <summary>The name is taken.</summary>
+    AlreadyExists,
+
+    /// <summary>The cluster is not as the request expects.</summary>
+    Conflict,
+
+    /// <summary>The checks of the connection did not pass.</summary>
+    ChecksFailed,
+}
+
+/// <summary>A command on a cluster was refused; nothing has changed. Its texts are meant for the user.</summary>
+public sealed class ClusterRefusedException(RefusalReason reason, ImmutableArray<ClusterFault> faults)
+    : Exception(string.Join(' ', faults.Select(f => f.Field is null ? f.Message : $"{f.Field}: {f.Message}")))
+{
+    /// <summary>Why.</summary>
+    public RefusalReason Reason => reason;
+
+    /// <summary>What is wrong; at least one.</summary>
+    public ImmutableArray<ClusterFault> Faults => faults;
+}
+
+/// <summary>Registers, changes and removes clusters: the one model behind every surface.</summary>
+/// <remarks>
+/// Checks what can be checked without the cluster, encrypts the connection, asks the cluster's grain, and returns when this gateway's own
+/// view shows the result, so that a client that lists next sees what it did. Thread-safe.
+/// </remarks>
+public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, ConnectionSealer sealer, TimeProvider time)
+{
+    // The view follows within milliseconds; when it does not, the command has succeeded all the same.
+    private static readonly TimeSpan ViewDeadline = TimeSpan.FromSeconds(2);
+
+    /// <summary>Registers a cluster.</summary>
+    /// <exception cref="ClusterRefusedException">It was refused.</exception>
+    public async Task<RegistrationReply> RegisterAsync(
+        string name,
+        IEnumerable<KeyValuePair<string, string>> labels,
+        ConnectionInput connection,
+        MirrorScope mirror,
+        bool force,
+        bool dryRun,
+        CancellationToken cancellationToken)
+    {
+        var faults = ImmutableArray.CreateBuilder<ClusterFault>();
+        CheckName(name, faults);
+        ImmutableSortedDictionary<string, string> checkedLabels = CheckLabels(labels, faults);
+        ProtectedConnection? sealedConnection = sealer.Seal(connection, faults);
+        if (faults.Count > 0 || sealedConnection is null)
+        {
+            throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
+        }
+
+        RegistrationReply reply = await Grain(name).RegisterAsync(
+            new RegisterCluster { Labels = checkedLabels, Connection = sealedConnection, Force = force, DryRun = dryRun, Mirror = mirror },
+            cancellationToken);
+        ThrowIfRefused(reply, dryRun);
+        await SeenAsync(reply.FleetVersion, cancellationToken);
+        return reply;
+    }
+
+    /// <summary>Puts new credentials in place of the old.</summary>
+    /// <exception cref="ClusterRefusedException">It was refused.</exception>
+    public async Task<RegistrationReply> ReplaceCredentialsAsync(
+        string name, ConnectionInput connection, bool force, CancellationToken cancellationToken)
+    {
+        RequireName(name);
+        var faults = ImmutableArray.CreateBuilder<ClusterFault>();
+        ProtectedConnection? sealedConnection = sealer.Seal(connection, faults);
+        if (sealedConnection is null)
+        {
+            throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
+        }
+
+        RegistrationReply reply = await Grain(name).ReplaceCredentialsAsync(
+            new ReplaceCredentials { Connection = sealedConnection, Force = force }, cancellationToken);
+        ThrowIfRefused(reply, dryRun: false);
+        await SeenAsync(reply.FleetVersion, cancellationToken);
+        return reply;
+    }
+
+    /// <summary>Changes a cluster.</summary>
+    /// <exception cref="ClusterRefusedException">It was refused.</exception>
+    public async Task<ClusterEntry> UpdateAsync(string name, UpdateCluster update, CancellationToken cancellationToken)
+    {
+        RequireName(name);
+        if (update.Labels is { } labels)
+        {
+            var faults = ImmutableArray.CreateBuilder<ClusterFault>();
+            CheckLabels(labels, faults);
+            if (faults.Count > 0)
+            {
+                throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
+            }
+        }
+
+        ClusterReply reply = await Grain(name).UpdateAsync(update);
+        ClusterEntry entry = Accepted(reply);
+        await SeenAsync(reply.FleetVersion, cancellationToken);
+        return entry;
+    }
+
+    /// <summary>Takes a cluster out of the fleet.</summary>
+    /// <exception cref="ClusterRefusedException">It was refused.</exception>
+    public async Task RemoveAsync(string name, CancellationToken cancellationToken)
+    {
+        RequireName(name);
+        ClusterReply reply = await Grain(name).RemoveAsync();
+        if (reply.Fault is { } fault)
+        {
+            throw Refused(fault);
+        }
+
+        await SeenAsync(reply.FleetVersion, cancellationToken);
+    }
+
+    /// <summary>Everything known of one cluster.</summary>
+    /// <exception cref="ClusterRefusedException">There is none of this name.</exception>
+    public async Task<ClusterDescription> DescribeAsync(string name)
+    {
+        RequireName(name);
+
+        // Asked of the view first: a name nobody registered must not bring a grain to life.
+        if (fleet.Current.IsKnown && !fleet.Current.Clusters.ContainsKey(name))
+        {
+            throw NotFound(name);
+        }
+
+        ClusterDescription description = await Grain(name).DescribeAsync();
+        return description.Cluster is null ? throw NotFound(name) : description;
+    }
+
+    /// <summary>The clusters that a selection names, ordered by name. An unknown name is refused.</summary>
+    /// <exception cref="ClusterRefusedException">The selection is wrong, or names a cluster that is not registered.</exception>
+    public ImmutableArray<ClusterEntry> Select(ImmutableArray<string> names, string? labelSelector, FleetSnapshot snapshot)
+    {
+        LabelSelector? selector = ParseSelector(labelSelector);
+        foreach (string name in names)
+        {
+            if (!snapshot.Clusters.ContainsKey(name))
+            {
+                throw NotFound(name);
+            }
+        }
+
+        return [.. snapshot.Clusters.Values.Where(c => Matches(c, names, selector))];
+    }
+
+    /// <summary>Reads a label selector over clusters; null for none.</summary>
+    /// <exception cref="ClusterRefusedException">It cannot be read.</exception>
+    public static LabelSelector? ParseSelector(string? text)
+    {
+        if (string.IsNullOrWhiteSpace(text))
+        {
+            return null;
+        }
+
+        return LabelSelector.TryParse(text, out LabelSelector? selector, out string? fault)
+            ? selector
+            : throw new ClusterRefusedException(RefusalReason.Invalid, [new ClusterFault(ClusterFault.InvalidRequest, fault, "label_selector")]);
+    }
+
+    /// <summary>Whether a cluster is among the names (none means all) and its labels match.</summary>
+    public static bool Matches(ClusterEntry cluster, ImmutableArray<string> names, LabelSelector? selector) =>
+        (names.IsEmpty || names.Contains(cluster.Name)) && (selector is null || selector.Matches(cluster.Labels));
+
+    private IClusterGrain Grain(string name) => grains.GetGrain<IClusterGrain>(name);
+
+    private async Task SeenAsync(long version, CancellationToken cancellationToken)
+    {
+        if (version <= 0)
+        {
+            return;
+        }
+
+        using var deadline = new CancellationTokenSource(ViewDeadline, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            await fleet.WaitForVersionAsync(version, either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The command is done and durable; only this gateway's view is behind, and it says so by its version.
+        }
+    }
+
+    private static void ThrowIfRefused(RegistrationReply reply, bool dryRun)
+    {
+        if (reply.Cluster is not null || (dryRun && reply.Faults.IsEmpty))
+        {
+            return;
+        }
+
+        RefusalReason reason = reply.Faults.IsEmpty ? RefusalReason.ChecksFailed : ReasonOf(reply.Faults[0]);
+        throw new ClusterRefusedException(reason, reply.Faults);
+    }
+
+    private static ClusterEntry Accepted(ClusterReply reply) =>
+        reply.Fault is { } fault ? throw Refused(fault) : reply.Cluster!;
+
+    private static ClusterRefusedException Refused(ClusterFault fault) => new(ReasonOf(fault), [fault]);
+
+    private static ClusterRefusedException NotFound(string name) =>
+        new(RefusalReason.NotFound, [new ClusterFault(ClusterFault.NotRegistered, $"No cluster is registered as '{name}'.", "name")]);
+
+    private static RefusalReason ReasonOf(ClusterFault fault) => fault.Kind switch
+    {
+        ClusterFault.NotRegistered => RefusalReason.NotFound,
+        ClusterFault.AlreadyRegistered => RefusalReason.AlreadyExists,
+        ClusterFault.GenerationConflict => RefusalReason.Conflict,
+        ClusterFault.InvalidRequest => RefusalReason.Invalid,
+        _ => RefusalReason.ChecksFailed,
+    };
+
+    private static void RequireName(string name)
+    {
+        var faults = ImmutableArray.CreateBuilder<ClusterFault>();
+        CheckName(name, faults);
+        if (faults.Count > 0)
+        {
+            throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
+        }
+    }
+
+    private static void CheckName(string name, ImmutableArray<ClusterFault>.Builder faults)
+    {
+        if (!LabelSyntax.IsDnsLabel(name))
+        {
+            faults.Add(new ClusterFault(
+                ClusterFault.InvalidRequest, "A cluster's name must be a DNS label: 1 to 63 lower-case letters, digits and '-', with a letter or digit at both ends.", "name"));
+        }
+    }
+
+    private static ImmutableSortedDictionary<string, string> CheckLabels(
+        IEnumerable<KeyValuePair<string, string>> labels, ImmutableArray<ClusterFault>.Builder faults)
+    {
+        ImmutableSortedDictionary<string, string>.Builder kept = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        foreach ((string key, string value) in labels)
+        {
+            if (LabelSyntax.CheckKey(key) is { } keyFault)
+            {
+                faults.Add(new ClusterFault(ClusterFault.InvalidRequest, $"A label's key {keyFault}.", "labels"));
+            }
+            else if (LabelSyntax.CheckValue(value) is { } valueFault)
+            {
+                faults.Add(new ClusterFault(ClusterFault.InvalidRequest, $"A label's value {valueFault}.", "labels"));
+            }
+
+            kept[key] = value;
+        }
+
+        return kept.ToImmutable();
+    }
+}

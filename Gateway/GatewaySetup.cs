@@ -1,0 +1,63 @@
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using MultiCluster.Gateway.Clusters;
+using MultiCluster.Gateway.Grpc;
+using MultiCluster.Gateway.Http;
+using MultiCluster.Gateway.Observability;
+using MultiCluster.Gateway.Reads;
+using MultiCluster.Gateway.Security;
+
+namespace MultiCluster.Gateway;
+
+/// <summary>The gateway: every surface over one read model.</summary>
+public static class GatewaySetup
+{
+    // Objects of 1.5 MB, etcd's limit, with room for a page of large ones; a page ends before it exceeds this.
+    private const int MaxMessageBytes = 64 * 1024 * 1024;
+
+    // A registration with a kubeconfig of hundreds of contexts.
+    private const int MaxRequestBytes = 4 * 1024 * 1024;
+
+    /// <summary>Adds the gateway's services. Needs Orleans (or its in-process stand-in), Data Protection and the admin token beside.</summary>
+    public static IServiceCollection AddMultiClusterGateway(this IServiceCollection services, AdminToken adminToken)
+    {
+        services.AddSingleton(adminToken);
+        services.AddAuthentication(BearerAuthentication.Name)
+            .AddScheme<AuthenticationSchemeOptions, BearerAuthentication>(BearerAuthentication.Name, null);
+        services.AddAuthorization();
+        services.AddFleetReads();
+        services.AddSingleton<ConnectionSealer>();
+        services.AddSingleton<ClusterCommands>();
+        services.AddGrpc(o =>
+        {
+            o.MaxReceiveMessageSize = MaxRequestBytes;
+            o.MaxSendMessageSize = MaxMessageBytes;
+            o.Interceptors.Add<ErrorInterceptor>();
+        });
+        services.AddGrpcHealthChecks();
+        services.AddGrpcReflection();
+        services.AddHttpSurface();
+        services.AddOperations();
+        return services;
+    }
+
+    /// <summary>Maps every surface.</summary>
+    public static void UseMultiClusterGateway(this WebApplication app)
+    {
+        // The operators' port knows nothing but its three paths, and the API's port knows nothing of them.
+        app.MapWhen(OperationsPort.Matches, OperationsSurface.Map);
+        app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = Problems.WriteAsync, AllowStatusCode404Response = true });
+        app.UseAuthentication();
+        app.UseAuthorization();
+        app.MapGrpcService<ClusterServiceImplementation>().RequireAuthorization();
+        app.MapGrpcService<ResourceServiceImplementation>().RequireAuthorization();
+        app.MapGrpcHealthChecksService();
+        app.MapGrpcReflectionService().RequireAuthorization();
+        app.MapHttpSurface();
+        app.MapGet("/", () => Results.Text("MultiCluster. HTTP/JSON is under /v1 (described at /v1/openapi.json), gRPC on this port too.\n"));
+    }
+}

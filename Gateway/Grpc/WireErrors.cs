@@ -1,0 +1,61 @@
+using System.Collections.Immutable;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using MultiCluster.Clusters;
+using MultiCluster.Gateway.Clusters;
+using MultiCluster.Gateway.Reads;
+using MultiCluster.Reads;
+
+namespace MultiCluster.Gateway.Grpc;
+
+/// <summary>Errors as gRPC statuses, with the fields at fault in <c>grpc-status-details-bin</c>. An unknown exception says nothing of itself.</summary>
+internal static class WireErrors
+{
+    private const string DetailsTrailer = "grpc-status-details-bin";
+
+    // A status travels in a header; proxies commonly cut those at 8 KB, base64 included.
+    private const int MaxViolations = 16;
+
+    public static RpcException? Of(Exception error) => error switch
+    {
+        InvalidQueryException invalid => Invalid(
+            StatusCode.InvalidArgument, invalid.Message, invalid.Faults.Select(f => (f.Field, f.Message))),
+        ClusterRefusedException refused => Invalid(
+            CodeOf(refused.Reason), refused.Message, refused.Faults.Select(f => (f.Field ?? "", f.Message))),
+        IncompleteReadException incomplete => new RpcException(new Status(StatusCode.Unavailable, incomplete.Message)),
+        ExpiredReadException expired => new RpcException(new Status(StatusCode.OutOfRange, expired.Message)),
+        FleetUnavailableException unavailable => new RpcException(new Status(StatusCode.Unavailable, unavailable.Message)),
+        TimeoutException => new RpcException(new Status(StatusCode.DeadlineExceeded, "No answer within the deadline. Try again.")),
+        _ => null,
+    };
+
+    public static RpcException NotCovered(ImmutableArray<ClusterCoverage> coverage)
+    {
+        string unsure = string.Join(", ", coverage.Where(c => c.State is not (CoverageState.Ok or CoverageState.NotServed)).Take(5).Select(c => $"{c.Cluster} ({c.State})"));
+        return new RpcException(new Status(
+            StatusCode.NotFound, unsure.Length == 0 ? "No selected cluster has this object." : $"No covered cluster has this object; not sure: {unsure}."));
+    }
+
+    public static RpcException WatchEnded(FleetWatchBatch last) => new(new Status(
+        last.End == FleetWatchEnd.Expired ? StatusCode.OutOfRange : StatusCode.ResourceExhausted,
+        last.EndMessage ?? "The watch has ended; list again."));
+
+    private static StatusCode CodeOf(RefusalReason reason) => reason switch
+    {
+        RefusalReason.Invalid => StatusCode.InvalidArgument,
+        RefusalReason.NotFound => StatusCode.NotFound,
+        RefusalReason.AlreadyExists => StatusCode.AlreadyExists,
+        RefusalReason.Conflict => StatusCode.Aborted,
+        _ => StatusCode.FailedPrecondition,
+    };
+
+    private static RpcException Invalid(StatusCode code, string message, IEnumerable<(string Field, string Message)> faults)
+    {
+        var violations = new Rpc.BadRequest();
+        violations.FieldViolations.Add(faults.Take(MaxViolations).Select(f => new Rpc.BadRequest.Types.FieldViolation { Field = f.Field, Description = f.Message }));
+        var details = new Rpc.Status { Code = (int)code, Message = message };
+        details.Details.Add(Any.Pack(violations));
+        return new RpcException(new Status(code, message), new Metadata { { DetailsTrailer, details.ToByteArray() } });
+    }
+}

@@ -1,0 +1,126 @@
+using System.Buffers;
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using MultiCluster.Gateway.Reads;
+using MultiCluster.Reads;
+
+namespace MultiCluster.Gateway.Http;
+
+/// <summary>A watch as server-sent events.</summary>
+/// <remarks>
+/// Events are <c>added</c>, <c>modified</c>, <c>deleted</c>, <c>coverage</c>, <c>synced</c> (the present is complete), <c>bookmark</c> and
+/// <c>end</c> (with what to do). Their <c>id</c> is a revision that is safe to resume from, so that a browser's reconnect with
+/// <c>Last-Event-ID</c> misses nothing.
+/// </remarks>
+internal static class EventStream
+{
+    // A reader that takes nothing for this long is gone or too slow; the mirror's history would outrun it anyway.
+    private static readonly TimeSpan WriteDeadline = TimeSpan.FromSeconds(30);
+
+    public static async Task WriteAsync(HttpContext http, IAsyncEnumerator<FleetWatchBatch> batches, TimeProvider time)
+    {
+        CancellationToken aborted = http.RequestAborted;
+
+        // The first batch is asked for before the headers go out, so that a wrong request is still answered with 400.
+        bool more = await batches.MoveNextAsync();
+        http.Response.ContentType = "text/event-stream";
+        http.Response.Headers.CacheControl = "no-store";
+        http.Response.Headers["X-Accel-Buffering"] = "no";
+        http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
+        PipeWriter output = http.Response.BodyWriter;
+        var buffer = new ArrayBufferWriter<byte>(16 * 1024);
+        while (more)
+        {
+            FleetWatchBatch batch = batches.Current;
+            Write(output, buffer, batch);
+            if (!await FlushedAsync(output, time, aborted) || batch.End != FleetWatchEnd.None)
+            {
+                return;
+            }
+
+            more = await batches.MoveNextAsync();
+        }
+    }
+
+    private static async Task<bool> FlushedAsync(PipeWriter output, TimeProvider time, CancellationToken aborted)
+    {
+        using var deadline = new CancellationTokenSource(WriteDeadline, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, aborted);
+        try
+        {
+            FlushResult flushed = await output.FlushAsync(either.Token);
+            return !flushed.IsCompleted && !flushed.IsCanceled;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private static void Write(PipeWriter output, ArrayBufferWriter<byte> buffer, FleetWatchBatch batch)
+    {
+        foreach (ClusterCoverage coverage in batch.Coverage)
+        {
+            WriteEvent(output, "coverage", 0, PageWriter.ToBytes(buffer, json => JsonSerializer.Serialize(json, coverage.ToHttp(), HttpJson.Default.HttpCoverage)).Span);
+        }
+
+        foreach (FleetEvent change in batch.Events)
+        {
+            WriteEvent(output, HttpMapping.Text(change.Type), change.Revision, PageWriter.ToBytes(buffer, json => PageWriter.WriteItem(json, change.Item)).Span);
+        }
+
+        foreach (string cluster in batch.Gone)
+        {
+            WriteEvent(output, "gone", 0, PageWriter.ToBytes(buffer, json => WriteOne(json, "cluster", cluster)).Span);
+        }
+
+        string revision = batch.Revision.ToString(CultureInfo.InvariantCulture);
+        if (batch.End != FleetWatchEnd.None)
+        {
+            WriteEvent(output, "end", 0, PageWriter.ToBytes(buffer, json =>
+            {
+                json.WriteStartObject();
+                json.WriteString("reason", HttpMapping.Text(batch.End));
+                json.WriteString("message", batch.EndMessage);
+                json.WriteEndObject();
+            }).Span);
+        }
+        else if (batch.InitialEnd || batch.Events.IsEmpty)
+        {
+            WriteEvent(output, batch.InitialEnd ? "synced" : "bookmark", batch.Revision, PageWriter.ToBytes(buffer, json => WriteOne(json, "revision", revision)).Span);
+        }
+    }
+
+    private static void WriteOne(Utf8JsonWriter json, string name, string value)
+    {
+        json.WriteStartObject();
+        json.WriteString(name, value);
+        json.WriteEndObject();
+    }
+
+    private static void WriteEvent(PipeWriter output, string type, long revision, ReadOnlySpan<byte> data)
+    {
+        output.Write("event: "u8);
+        output.Write(Encoding.ASCII.GetBytes(type));
+        if (revision > 0)
+        {
+            output.Write("\nid: "u8);
+            output.Write(Encoding.ASCII.GetBytes(revision.ToString(CultureInfo.InvariantCulture)));
+        }
+
+        // A member that answers with indented JSON would break the line format; a line break between tokens may be cut there.
+        while (!data.IsEmpty)
+        {
+            int end = data.IndexOfAny((byte)'\n', (byte)'\r');
+            output.Write("\ndata: "u8);
+            output.Write(end < 0 ? data : data[..end]);
+            data = end < 0 ? default : data[(end + 1)..];
+        }
+
+        output.Write("\n\n"u8);
+    }
+}

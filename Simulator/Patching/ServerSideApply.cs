@@ -117,7 +117,8 @@ internal static class ServerSideApply
 
     private static void Prune(JsonObject merged, FieldSet last, FieldSet kept, SchemaNode schema)
     {
-        foreach (string[] path in last.Members().OrderByDescending(p => p.Length))
+        // Parents first: an item that goes takes everything in it along, and could not be found without its keys.
+        foreach (string[] path in last.Members().OrderBy(p => p.Length))
         {
             if (kept.Touches(path) || !FieldWalker.Remove(merged, path, schema))
             {

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using MultiCluster.Simulator.Discovery;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Protocol;
 using MultiCluster.Simulator.Storage;
 

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;
 
 namespace MultiCluster.Simulator.Discovery;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json.Nodes;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;
 
 namespace MultiCluster.Simulator.Discovery;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using MultiCluster.Simulator.Discovery;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;
 
 namespace MultiCluster.Simulator.Housekeeping;

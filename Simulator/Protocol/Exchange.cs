@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 using MultiCluster.Simulator.Discovery;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Security;
 using MultiCluster.Simulator.Storage;
 

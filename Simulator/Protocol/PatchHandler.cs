@@ -1,7 +1,8 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json;
 using MultiCluster.Simulator.Admission;
 using MultiCluster.Simulator.Discovery;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.OpenApi;
 using MultiCluster.Simulator.Patching;
 using MultiCluster.Simulator.Storage;

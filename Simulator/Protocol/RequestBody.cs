@@ -1,10 +1,11 @@
 using System.Buffers;
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using MultiCluster.Simulator.Admission;
 using MultiCluster.Simulator.Discovery;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;
 
 namespace MultiCluster.Simulator.Protocol;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using MultiCluster.Simulator.Discovery;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Security;
 using MultiCluster.Simulator.Storage;
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using MultiCluster.Simulator.Discovery;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;
 
 namespace MultiCluster.Simulator.Protocol;

@@ -1,8 +1,9 @@
-using System.Buffers;
 using System.Buffers.Text;
-using System.Text;
-using System.Text.Json;
+using System.Buffers;
 using System.Text.Json.Nodes;
+using System.Text.Json;
+using System.Text;
+using MultiCluster.Simulator.Json;
 
 namespace MultiCluster.Simulator.Storage;
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using MultiCluster.Simulator.Discovery;
+using MultiCluster.Simulator.Json;
 
 namespace MultiCluster.Simulator.Storage;
 

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.IO.Compression;
-using System.IO.Pipelines;
 using Grpc.Core;
 
 namespace MultiCluster.Engine.Grpc.Wire;
@@ -22,7 +21,7 @@ internal static class GzipCoding
     {
         try
         {
-            using var gzip = new GZipStream(PipeReader.Create(compressed).AsStream(), CompressionMode.Decompress);
+            using var gzip = new GZipStream(new SequenceStream(compressed), CompressionMode.Decompress);
             while (true)
             {
                 int read = gzip.Read(output.GetSpan(Step));
@@ -42,36 +41,5 @@ internal static class GzipCoding
         {
             throw new RpcException(new Status(StatusCode.Internal, "A compressed message is not valid gzip.", e));
         }
-    }
-
-    private sealed class BufferWriterStream(IBufferWriter<byte> output) : Stream
-    {
-        public override bool CanRead => false;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => true;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override void Write(ReadOnlySpan<byte> buffer) => output.Write(buffer);
-
-        public override void Write(byte[] buffer, int offset, int count) => output.Write(buffer.AsSpan(offset, count));
-
-        public override void Flush()
-        {
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
     }
 }

@@ -83,7 +83,7 @@ internal sealed class MessageWriter(int? maxMessageSize, CompressionLevel compre
     private void WriteFrame(ReadOnlySpan<byte> message)
     {
         ThrowIfTooLarge(message.Length);
-        if (!_compress)
+        if (!_compress || message.IsEmpty)
         {
             WriteHeader(compressed: false, message.Length);
             _output.Write(message);

@@ -1,0 +1,319 @@
+using MultiCluster.Grains.Mirror;
+using MultiCluster.Kubernetes.Discovery;
+using MultiCluster.Kubernetes.Watching;
+using MultiCluster.Reads;
+
+namespace MultiCluster.Grains.Reads;
+
+/// <summary>The objects that a watch shows, and how changes of the mirror change them. Not thread-safe.</summary>
+internal interface IWatchedSet
+{
+    /// <summary>The kind that is watched.</summary>
+    ResourceType Type { get; }
+
+    /// <summary>Prepares to go on after a revision; may replace the cursor by a later one and put what lies between into the batch. False where the past is gone.</summary>
+    bool Resume(ClusterMirror mirror, long since, WatchBatch batch, ref HistoryCursor cursor);
+
+    /// <summary>What is there now, in list order.</summary>
+    IEnumerable<MirrorRow> Present(MirrorSnapshot snapshot, CancellationToken cancellationToken);
+
+    /// <summary>What the watcher may have, to take leave of.</summary>
+    IEnumerable<MirrorRow> Leaving(MirrorSnapshot snapshot, CancellationToken cancellationToken);
+
+    /// <summary>Takes the next change of the cluster, of whatever kind.</summary>
+    void Apply(Change change, WatchBatch batch);
+
+    /// <summary>The watch has caught up: settles what was put off.</summary>
+    void Settle(WatchBatch batch);
+}
+
+/// <summary>Objects that can be judged by themselves: old and new state of a change say what the watcher sees of it.</summary>
+internal sealed class PlainSet(CompiledQuery query, TimeProvider time) : IWatchedSet
+{
+    public ResourceType Type => query.Type;
+
+    public bool Resume(ClusterMirror mirror, long since, WatchBatch batch, ref HistoryCursor cursor) => true;
+
+    public IEnumerable<MirrorRow> Present(MirrorSnapshot snapshot, CancellationToken cancellationToken)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        return RowScan.Candidates(snapshot, query, null, null, now, cancellationToken).Where(row => !query.NeedsJson || query.Matches(row, now));
+    }
+
+    public IEnumerable<MirrorRow> Leaving(MirrorSnapshot snapshot, CancellationToken cancellationToken) => Present(snapshot, cancellationToken);
+
+    public void Apply(Change change, WatchBatch batch)
+    {
+        if (change.Resource.GroupResource != query.Type.GroupResource)
+        {
+            return;
+        }
+
+        DateTimeOffset now = time.GetUtcNow();
+        bool isIn = change.New is { } newer && query.Matches(newer, now);
+
+        // A change whose old state the history gave up may have matched before: a deletion too many does no harm, one too few does.
+        bool wasIn = change.Old is { } older ? query.Matches(older, now) : change.Type != WatchChange.Added;
+        switch (wasIn, isIn)
+        {
+            case (false, true):
+                batch.Add(ChangeType.Added, change.Stamp, change.New!);
+                break;
+            case (true, true):
+                batch.Add(ChangeType.Modified, change.Stamp, change.New!);
+                break;
+            case (true, false):
+                batch.Add(ChangeType.Deleted, change.Stamp, change.Old ?? change.Row);
+                break;
+            default:
+                break;
+        }
+    }
+
+    public void Settle(WatchBatch batch)
+    {
+    }
+}
+
+/// <summary>Objects whose owners have a say: an object comes and goes with changes of others, so the watch remembers which ones it shows.</summary>
+/// <remarks>
+/// A change of an object that owns others puts those on a list, and they are judged anew against the mirror as it is when the watch has
+/// caught up. That mirror may be ahead of the history; changes that the watcher has already seen the outcome of are left out.
+/// </remarks>
+internal sealed class OwnedSet : IWatchedSet
+{
+    private readonly IClusterReadSource _source;
+    private readonly CompiledQuery _query;
+    private readonly OwnerQuery _owner;
+    private readonly TimeProvider _time;
+    private readonly Dictionary<ObjectUid, MirrorRow> _shown = [];
+    private readonly HashSet<ObjectUid> _restless = [];
+    private ApiSurface _surface;
+    private long _stamp;
+
+    private OwnedSet(IClusterReadSource source, CompiledQuery query, OwnerQuery owner, TimeProvider time)
+    {
+        _source = source;
+        _query = query;
+        _owner = owner;
+        _time = time;
+        _surface = source.Surface!;
+    }
+
+    public ResourceType Type => _query.Type;
+
+    public static OwnedSet? Open(IClusterReadSource source, CompiledQuery query, OwnerQuery owner, TimeProvider time, out ReadFailure? failure) =>
+        OwnerScope.Begin(source.Mirror, source.Surface!, owner, out failure) is null ? null : new OwnedSet(source, query, owner, time);
+
+    public IEnumerable<MirrorRow> Present(MirrorSnapshot snapshot, CancellationToken cancellationToken)
+    {
+        DateTimeOffset now = _time.GetUtcNow();
+        OwnerScope scope = Scope();
+        foreach (MirrorRow row in RowScan.Candidates(snapshot, _query, scope, null, now, cancellationToken))
+        {
+            if (!_query.NeedsJson || _query.Matches(row, now))
+            {
+                _shown[row.Uid] = row;
+                yield return row;
+            }
+        }
+    }
+
+    public IEnumerable<MirrorRow> Leaving(MirrorSnapshot snapshot, CancellationToken cancellationToken) => _shown.Values;
+
+    public bool Resume(ClusterMirror mirror, long since, WatchBatch batch, ref HistoryCursor cursor)
+    {
+        // Which objects matched at the revision is not known any more, so the outcome is told for every object that the past can have
+        // touched: what matches now comes as added, what may have matched at some moment in between and does not now, as deleted.
+        MirrorSnapshot snapshot;
+        long at;
+        lock (mirror.Gate)
+        {
+            snapshot = mirror.TryGetKind(Type.GroupResource, out KindTable? table) ? table.Snapshot : MirrorSnapshot.Empty;
+            at = mirror.Clock.Now();
+        }
+
+        Dictionary<ObjectUid, List<MirrorRow>> past = [];
+        Dictionary<ObjectUid, MirrorRow> touched = [];
+        HashSet<ObjectUid> owners = [];
+        while (true)
+        {
+            HistoryRead read = cursor.TryRead(out Change? change);
+            if (read == HistoryRead.Expired)
+            {
+                return false;
+            }
+
+            if (read != HistoryRead.Change || change!.Stamp > at)
+            {
+                break;
+            }
+
+            if (change.Resource.GroupResource == Type.GroupResource)
+            {
+                touched[change.Row.Uid] = change.Row;
+                Remember(past, change.Old);
+            }
+            else if (OwnershipChanged(change))
+            {
+                owners.Add(change.Row.Uid);
+                Remember(past, change.Old);
+                Remember(past, change.New);
+            }
+        }
+
+        cursor = mirror.History.ReadAfter(at);
+        _stamp = at;
+        foreach (MirrorRow row in Present(snapshot, CancellationToken.None))
+        {
+            _ = row;   // fills what is shown
+        }
+
+        foreach (MirrorRow row in Descendants(snapshot, owners))
+        {
+            touched.TryAdd(row.Uid, row);
+        }
+
+        OwnerScope ever = Scope(past);
+        DateTimeOffset now = _time.GetUtcNow();
+        foreach ((ObjectUid uid, MirrorRow row) in touched)
+        {
+            if (_shown.TryGetValue(uid, out MirrorRow? shown))
+            {
+                batch.Add(ChangeType.Added, at, shown);
+                continue;
+            }
+
+            IEnumerable<MirrorRow> states = past.TryGetValue(uid, out List<MirrorRow>? older) ? [.. older, row] : [row];
+            if (states.LastOrDefault(state => _query.Matches(state, now) && ever.Matches(state)) is { } last)
+            {
+                batch.Add(ChangeType.Deleted, at, last);
+            }
+        }
+
+        return true;
+    }
+
+    public void Apply(Change change, WatchBatch batch)
+    {
+        _stamp = change.Stamp;
+        if (change.Resource.GroupResource != Type.GroupResource)
+        {
+            if (OwnerScope.MayPassOn(_owner) && OwnershipChanged(change))
+            {
+                _restless.Add(change.Row.Uid);
+            }
+
+            return;
+        }
+
+        if (change.Row.Uid is var uid && _shown.TryGetValue(uid, out MirrorRow? shown) && change.New is { } known && known.Stamp <= shown.Stamp)
+        {
+            return;   // an outcome that the watcher has seen already
+        }
+
+        DateTimeOffset now = _time.GetUtcNow();
+        Show(uid, change.New is { } newer && _query.Matches(newer, now) && Scope().Matches(newer) ? newer : null, batch);
+        if (OwnerScope.MayPassOn(_owner) && OwnershipChanged(change))
+        {
+            _restless.Add(uid);   // objects of a kind may own others of it
+        }
+    }
+
+    public void Settle(WatchBatch batch)
+    {
+        if (_restless.Count == 0)
+        {
+            return;
+        }
+
+        MirrorSnapshot snapshot = _source.Mirror.TryGetKind(Type.GroupResource, out KindTable? table) ? table.Snapshot : MirrorSnapshot.Empty;
+        OwnerScope scope = Scope();
+        DateTimeOffset now = _time.GetUtcNow();
+        foreach (MirrorRow row in Descendants(snapshot, _restless))
+        {
+            bool isIn = _query.Matches(row, now) && scope.Matches(row);
+            if (isIn != _shown.ContainsKey(row.Uid))
+            {
+                Show(row.Uid, isIn ? row : null, batch);
+            }
+        }
+
+        _restless.Clear();
+    }
+
+    private void Show(ObjectUid uid, MirrorRow? row, WatchBatch batch)
+    {
+        bool wasIn = _shown.Remove(uid, out MirrorRow? before);
+        if (row is not null)
+        {
+            _shown[uid] = row;
+            batch.Add(wasIn ? ChangeType.Modified : ChangeType.Added, _stamp, row);
+        }
+        else if (wasIn)
+        {
+            batch.Add(ChangeType.Deleted, _stamp, before!);
+        }
+    }
+
+    /// <summary>Objects of the watched kind that have one of these as owner, through as many steps as the query allows.</summary>
+    private List<MirrorRow> Descendants(MirrorSnapshot target, IReadOnlyCollection<ObjectUid> owners)
+    {
+        List<MirrorRow> found = [];
+        HashSet<ObjectUid> seen = [.. owners];
+        List<ObjectUid> level = [.. owners];
+        for (int depth = 1; depth <= _owner.Depth && level.Count > 0; depth++)
+        {
+            List<ObjectUid> next = [];
+            foreach (ObjectUid owner in level)
+            {
+                IndexTerm term = IndexTerm.Owner(owner);
+                found.AddRange(target.AsEnumerable(term));
+                foreach (KindTable table in depth < _owner.Depth ? _source.Mirror.Kinds : [])
+                {
+                    foreach (MirrorRow row in table.Snapshot.AsEnumerable(term))
+                    {
+                        if (seen.Add(row.Uid))
+                        {
+                            next.Add(row.Uid);
+                        }
+                    }
+                }
+            }
+
+            level = next;
+        }
+
+        return found;
+    }
+
+    private OwnerScope Scope(IReadOnlyDictionary<ObjectUid, List<MirrorRow>>? past = null)
+    {
+        // An owner's kind that is no longer served leaves what it meant before: its objects go one by one, as deletions.
+        if (_source.Surface is { } surface && OwnerScope.Begin(_source.Mirror, surface, _owner, out _, past) is { } scope)
+        {
+            _surface = surface;
+            return scope;
+        }
+
+        return OwnerScope.Begin(_source.Mirror, _surface, _owner, out _, past)!;
+    }
+
+    private static bool OwnershipChanged(Change change) =>
+        change.Old is not { } old || change.New is not { } now || (!ReferenceEquals(old.Family, now.Family) && !old.Family.Owners.SequenceEqual(now.Family.Owners));
+
+    private static void Remember(Dictionary<ObjectUid, List<MirrorRow>> past, MirrorRow? row)
+    {
+        if (row is null)
+        {
+            return;
+        }
+
+        if (!past.TryGetValue(row.Uid, out List<MirrorRow>? states))
+        {
+            past[row.Uid] = states = [];
+        }
+
+        states.Add(row);
+    }
+}

@@ -51,6 +51,7 @@ internal sealed class LabelSelectorParser(string text)
     {
         SkipBlanks();
         bool negated = TryTake('!');
+        SkipBlanks();
         string key = ReadWord();
         if (key.Length == 0)
         {

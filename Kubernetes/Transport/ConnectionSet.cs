@@ -125,7 +125,6 @@ internal sealed class ConnectionSet : IDisposable
         };
         handler.SslOptions = new SslClientAuthenticationOptions
         {
-            TargetHost = Connection.TlsServerName,
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) => _trust.Accept(certificate, chain, errors),
             ClientCertificateContext = _certificate,
         };

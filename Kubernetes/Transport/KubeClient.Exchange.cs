@@ -77,6 +77,8 @@ public sealed partial class KubeClient
             message.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(contentType);
         }
 
+        // The handler takes the name for TLS from here, whatever its own options say.
+        message.Headers.Host = set.Connection.TlsServerName;
         RequestHeaders.Authorize(message, set.Connection, token);
         return await pool(set).SendAsync(message, cancellationToken);
     }
@@ -157,13 +159,13 @@ public sealed partial class KubeClient
                 return count == buffer.Length ? buffer : buffer[..count];
             }
 
+            if (count > _options.MaxResponseBytes)
+            {
+                throw TooLarge();
+            }
+
             if (count == buffer.Length)
             {
-                if (count >= _options.MaxResponseBytes)
-                {
-                    throw TooLarge();
-                }
-
                 Array.Resize(ref buffer, Math.Min(buffer.Length * 2, _options.MaxResponseBytes + 1));
             }
         }

@@ -192,6 +192,7 @@ public sealed partial class KubeClient : IAsyncDisposable
                 _ = request.Headers.Remove(name);
             }
 
+            request.Headers.Host = lease.Set.Connection.TlsServerName;
             RequestHeaders.Authorize(request, lease.Set.Connection, token);
             HttpResponseMessage response = await lease.Set.Streams.SendAsync(request, cancellationToken);
             return new ForwardedAnswer(response, lease);

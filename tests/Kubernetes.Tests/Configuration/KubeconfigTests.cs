@@ -62,8 +62,8 @@ public sealed class KubeconfigTests : IDisposable
         Assert.Equal(authority.ExportCertificatePem(), a.CertificateAuthorityPem);
         Assert.NotNull(a.Credentials.Certificate);
         Assert.Equal(("admin", "u1"), (a.Impersonation!.User, a.Impersonation.Uid));
-        Assert.Equal(["g1", "g2"], a.Impersonation.Groups);
-        Assert.Equal([new("scopes", "s1"), new("scopes", "s2")], a.Impersonation.Extra);
+        Assert.Equal(["g1", "g2"], a.Impersonation.Groups.ToArray());
+        Assert.Equal([new("scopes", "s1"), new("scopes", "s2")], a.Impersonation.Extra.ToArray());
         Assert.Equal(new TokenSource.File(Path.Combine(_folder.FullName, "token")), result.Require("b").Credentials.Token);
         Assert.True(result.Require("b").InsecureSkipTlsVerify);
         Assert.Equal(new TokenSource.Fixed("abc"), result.Require("c").Credentials.Token);

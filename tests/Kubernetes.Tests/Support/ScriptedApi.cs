@@ -22,8 +22,12 @@ public sealed class ScriptedApi : IAsyncDisposable
     private readonly ConcurrentQueue<string> _calls = new();
     private readonly List<(int Count, TaskCompletionSource Reached)> _waiters = [];
     private readonly CancellationTokenSource _stopping = new();
+    private string?[] _serverName = [];
 
     private ScriptedApi(WebApplication app) => _app = app;
+
+    /// <summary>The name that the last TLS client asked for (SNI).</summary>
+    public string? AskedServerName => _serverName[0];
 
     public Uri Url { get; private set; } = null!;
 
@@ -39,6 +43,7 @@ public sealed class ScriptedApi : IAsyncDisposable
         Func<HttpContext, ScriptedApi, Task> answer, X509Certificate2? certificate = null, bool askForCertificate = false,
         HttpProtocols protocols = HttpProtocols.Http1AndHttp2, int port = 0)
     {
+        string?[] serverName = [null];
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen =>
@@ -46,15 +51,20 @@ public sealed class ScriptedApi : IAsyncDisposable
             listen.Protocols = certificate is null ? HttpProtocols.Http1 : protocols;
             if (certificate is not null)
             {
-                listen.UseHttps(certificate, https =>
+                listen.UseHttps(https =>
                 {
+                    https.ServerCertificateSelector = (_, name) =>
+                    {
+                        serverName[0] = name;
+                        return certificate;
+                    };
                     https.ClientCertificateMode = askForCertificate ? ClientCertificateMode.AllowCertificate : ClientCertificateMode.NoCertificate;
                     https.ClientCertificateValidation = (_, _, _) => true;
                 });
             }
         }));
         WebApplication app = builder.Build();
-        var api = new ScriptedApi(app);
+        var api = new ScriptedApi(app) { _serverName = serverName };
         app.Run(context => api.HandleAsync(context, answer));
         await app.StartAsync();
         api.Url = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());

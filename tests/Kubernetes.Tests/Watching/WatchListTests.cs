@@ -1,0 +1,87 @@
+using MultiCluster.Kubernetes.Errors;
+using MultiCluster.Kubernetes.Watching;
+using static MultiCluster.Kubernetes.Tests.Watching.Answers;
+
+namespace MultiCluster.Kubernetes.Tests.Watching;
+
+public sealed class WatchListTests
+{
+    private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(800);
+
+    [Fact]
+    public async Task Run_ServerStreamsLists_OneRequestIsListAndWatch()
+    {
+        await using ReflectorHarness harness = await StartAsync(
+            Open(Event("ADDED", "a", 5), Event("ADDED", "b", 3), Bookmark(8), Bookmark(10, ends: true) + Event("ADDED", "c", 11), Event("DELETED", "a", 12)));
+        Assert.Equal(["begin", "item a", "item b", "end 10", "Added c", "Deleted a"], await harness.Sink.NextAsync(6));
+        Assert.Equal(["stream rv="], harness.Calls);
+        Assert.Equal((1, 1, "12"), (harness.Reflector.Status.Lists, harness.Reflector.Status.Watches, harness.Reflector.Status.ResourceVersion));
+        Assert.Contains("resourceVersionMatch=NotOlderThan", harness.Api.Calls[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_ChangesOvertakeTheEndMark_AreAppliedAfterTheList()
+    {
+        await using ReflectorHarness harness = await StartAsync(
+            Open(Event("ADDED", "a", 5), Event("DELETED", "a", 9), Event("ADDED", "a", 10), Bookmark(10, ends: true)));
+        Assert.Equal(["begin", "item a", "end 10", "Deleted a", "Added a"], await harness.Sink.NextAsync(5));
+    }
+
+    [Fact]
+    public async Task Run_FeatureOff_UsesPagesAndIsNotAskedAgain()
+    {
+        await using ReflectorHarness harness = await StartAsync(
+            Fails(422, "Invalid"), List(10), Watch(Error(410, "Expired")), List(12));
+        Assert.Equal(["begin", "abort", "begin", "end 10"], await harness.Sink.NextAsync(4));
+        _ = await harness.SitOutBackoffAsync(FirstBackoff);
+        Assert.Equal(["begin", "end 12"], await harness.Sink.NextAsync(2));
+        Assert.Equal(["stream rv=", "list limit=500 rv=0", "watch rv=10", "list rv=10"], harness.Calls.Take(4));
+        Assert.True(harness.Client.Features.WatchListRefused);
+    }
+
+    [Fact]
+    public async Task Run_ServerThatNeverMarksTheEnd_IsReadInPages()
+    {
+        await using ReflectorHarness harness = await StartAsync(Open(Event("ADDED", "a", 5)), List(10, "a"));
+        Assert.Equal(["begin", "item a"], await harness.Sink.NextAsync(2));
+        harness.Time.Advance(TimeSpan.FromSeconds(30));
+        Assert.Equal(["abort", "begin", "item a", "end 10"], await harness.Sink.NextAsync(4));
+        Assert.True(harness.Client.Features.WatchListRefused);
+    }
+
+    [Fact]
+    public async Task Run_StreamBreaksBeforeTheEndMark_KeepsWhatWasThere()
+    {
+        var cut = new TaskCompletionSource();
+        await using ReflectorHarness harness = await StartAsync(Break(cut.Task, Event("ADDED", "a", 5)), List(10, "a"));
+        Assert.Equal(["begin", "item a"], await harness.Sink.NextAsync(2));
+        cut.SetResult();
+        Assert.Equal("abort", await harness.Sink.NextAsync());
+        Assert.Equal(KubeErrorKind.ConnectionRefused, (await harness.SitOutBackoffAsync(FirstBackoff)).Error!.Kind);
+        Assert.Equal(["begin", "item a", "end 10"], await harness.Sink.NextAsync(3));
+        Assert.False(harness.Client.Features.WatchListRefused);
+    }
+
+    [Fact]
+    public async Task Run_WatchForbiddenButListAllowed_StillLists()
+    {
+        await using ReflectorHarness harness = await StartAsync(Fails(403, "Forbidden"), List(10, "a"), Fails(403, "Forbidden"));
+        Assert.Equal(["begin", "abort", "begin", "item a", "end 10"], await harness.Sink.NextAsync(5));
+        ReflectorStatus status = await harness.StatusAsync(s => s.Phase == ReflectorPhase.BackingOff);
+        Assert.Equal((KubeErrorKind.Forbidden, true), (status.Error!.Kind, status.Synced));
+    }
+
+    [Fact]
+    public async Task Run_StreamedListAgain_StartsFromTheLastRevision()
+    {
+        await using ReflectorHarness harness = await StartAsync(
+            Watch(Event("ADDED", "a", 5), Bookmark(10, ends: true), Error(410, "Expired")), Open(Event("ADDED", "a", 5), Bookmark(20, ends: true)));
+        Assert.Equal(["begin", "item a", "end 10"], await harness.Sink.NextAsync(3));
+        _ = await harness.SitOutBackoffAsync(FirstBackoff);
+        Assert.Equal(["begin", "item a", "end 20"], await harness.Sink.NextAsync(3));
+        Assert.Equal(["stream rv=", "stream rv=10"], harness.Calls);
+    }
+
+    private static Task<ReflectorHarness> StartAsync(params Func<Microsoft.AspNetCore.Http.HttpContext, Task>[] answers) =>
+        ReflectorHarness.StartAsync(o => o with { WatchList = WatchListMode.Auto }, answers);
+}

@@ -329,7 +329,7 @@ internal sealed partial class GrainActivation : IGrainContext
         lock (_gate)
         {
             if (_phase != Phase.Active || _running.Count > 0 || _waiting.Count > 0 || _sessions is { Count: > 0 }
-                || _keepUntil > now || Class.CollectionAge == Timeout.InfiniteTimeSpan || Runtime.Clock.Between(_lastUsed, now) < Class.CollectionAge)
+                || _keepUntil > now || Class.CollectionAge == Timeout.InfiniteTimeSpan || !Runtime.Clock.HasPassed(Class.CollectionAge, _lastUsed, now))
             {
                 return;
             }

@@ -11,5 +11,7 @@ internal sealed class RuntimeClock(TimeProvider time)
     public long After(TimeSpan delay) =>
         delay < TimeSpan.Zero || delay > TimeSpan.FromDays(3650) ? long.MaxValue : time.GetTimestamp() + (long)(delay.Ticks * _perTick);
 
-    public TimeSpan Between(long from, long to) => time.GetElapsedTime(from, to);
+    /// <summary>Whether that much time has passed between the timestamps.</summary>
+    // Each timestamp is cut to a whole tick, so one may be missing between two that are exactly so far apart.
+    public bool HasPassed(TimeSpan span, long from, long to) => to - from + 1 >= (long)(span.Ticks * _perTick);
 }

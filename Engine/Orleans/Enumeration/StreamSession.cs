@@ -60,7 +60,7 @@ internal sealed partial class StreamSession<T>(GrainEnumerable<T> source, Dictio
     {
         long last = Volatile.Read(ref _lastPull);
         TimeSpan patience = Runtime.Messaging.ResponseTimeout;
-        return last != long.MaxValue && patience > TimeSpan.Zero && Runtime.Clock.Between(last, now) > patience;
+        return last != long.MaxValue && patience > TimeSpan.Zero && Runtime.Clock.HasPassed(patience, last, now);
     }
 
     public async Task CloseFromReaderAsync()

@@ -4,6 +4,7 @@ using MultiCluster.Fleet;
 namespace MultiCluster.Clusters;
 
 /// <summary>How a cluster stands.</summary>
+[GenerateSerializer, Alias("multicluster.cluster-phase")]
 public enum ClusterPhase
 {
     /// <summary>Registered, not yet heard from.</summary>
@@ -304,6 +305,7 @@ public sealed record ClusterDescription
 }
 
 /// <summary>How the mirror stands with one kind.</summary>
+[GenerateSerializer, Alias("multicluster.mirror-state")]
 public enum MirrorState
 {
     /// <summary>Served by the cluster and left out of the mirror by its scope; live reads work.</summary>

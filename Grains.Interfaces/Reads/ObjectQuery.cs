@@ -51,6 +51,7 @@ public sealed record OwnerQuery
 }
 
 /// <summary>Whether an object does what it is there for, by the rules of <c>kubectl rollout status</c> and its kin.</summary>
+[GenerateSerializer, Alias("multicluster.readiness-state")]
 public enum ReadinessState
 {
     /// <summary>The kind has no notion of readiness.</summary>
@@ -76,6 +77,7 @@ public enum ReadinessState
 }
 
 /// <summary>How much of each object an answer holds.</summary>
+[GenerateSerializer, Alias("multicluster.projection")]
 public enum Projection
 {
     /// <summary>The whole native object without <c>managedFields</c>.</summary>

@@ -4,6 +4,7 @@ using MultiCluster.Clusters;
 namespace MultiCluster.Reads;
 
 /// <summary>What an answer covers of one cluster.</summary>
+[GenerateSerializer, Alias("multicluster.coverage-state")]
 public enum CoverageState
 {
     /// <summary>In step with the cluster.</summary>
@@ -157,6 +158,7 @@ public sealed record ClusterPage
 }
 
 /// <summary>What objects are counted by.</summary>
+[GenerateSerializer, Alias("multicluster.group-by")]
 public enum GroupBy
 {
     /// <summary>All of them together.</summary>
@@ -250,6 +252,7 @@ public sealed record ClusterWatchRequest
 }
 
 /// <summary>What happened to an object, as the query sees it.</summary>
+[GenerateSerializer, Alias("multicluster.change-type")]
 public enum ChangeType
 {
     /// <summary>It appeared, or began to match.</summary>
@@ -273,6 +276,7 @@ public readonly record struct ObjectChange(
     [property: Id(2)] ObjectRow Row);
 
 /// <summary>Why a batch of a watch is the last one.</summary>
+[GenerateSerializer, Alias("multicluster.watch-end")]
 public enum WatchEnd
 {
     /// <summary>It is not.</summary>

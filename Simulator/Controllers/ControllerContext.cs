@@ -60,8 +60,8 @@ internal sealed class ControllerContext
 
     public void Delete(ResourceName resource, JsonObject obj, int? gracePeriodSeconds = null)
     {
-        string ns = obj.Text("metadata", "namespace");
-        string name = obj.Text("metadata", "name");
+        string ns = obj.TextAt("metadata", "namespace");
+        string name = obj.TextAt("metadata", "name");
         Store.Delete(resource, ns.Length == 0 ? null : ns, name, gracePeriodSeconds);
         if (Store.Get(resource, ns.Length == 0 ? null : ns, name) is { } left)
         {
@@ -75,10 +75,10 @@ internal sealed class ControllerContext
 
     public static JsonObject OwnerReference(JsonObject owner) => new()
     {
-        ["apiVersion"] = owner.Text("apiVersion"),
-        ["kind"] = owner.Text("kind"),
-        ["name"] = owner.Text("metadata", "name"),
-        ["uid"] = owner.Text("metadata", "uid"),
+        ["apiVersion"] = owner.TextAt("apiVersion"),
+        ["kind"] = owner.TextAt("kind"),
+        ["name"] = owner.TextAt("metadata", "name"),
+        ["uid"] = owner.TextAt("metadata", "uid"),
         ["controller"] = true,
         ["blockOwnerDeletion"] = true,
     };
@@ -88,7 +88,7 @@ internal sealed class ControllerContext
     {
         var metadata = (JsonObject)(template.At("metadata")?.DeepClone() ?? new JsonObject());
         metadata.Remove("creationTimestamp");
-        metadata["namespace"] = owner.Text("metadata", "namespace");
+        metadata["namespace"] = owner.TextAt("metadata", "namespace");
         metadata["ownerReferences"] = new JsonArray(OwnerReference(owner));
         return new JsonObject
         {
@@ -105,8 +105,8 @@ internal sealed class ControllerContext
             status["conditions"] = conditions;
         }
 
-        JsonObject? known = conditions.OfType<JsonObject>().FirstOrDefault(c => c.Text("type") == type);
-        if (known is not null && known.Text("status") == value && known.Text("reason") == reason && known.Text("message") == message)
+        JsonObject? known = conditions.OfType<JsonObject>().FirstOrDefault(c => c.TextAt("type") == type);
+        if (known is not null && known.TextAt("status") == value && known.TextAt("reason") == reason && known.TextAt("message") == message)
         {
             return;
         }
@@ -117,7 +117,7 @@ internal sealed class ControllerContext
             condition["lastUpdateTime"] = Timestamp;
         }
 
-        condition["lastTransitionTime"] = known?.Text("status") == value ? known["lastTransitionTime"]?.DeepClone() : Timestamp;
+        condition["lastTransitionTime"] = known?.TextAt("status") == value ? known["lastTransitionTime"]?.DeepClone() : Timestamp;
         if (reason.Length > 0)
         {
             condition["reason"] = reason;

@@ -147,12 +147,12 @@ internal sealed class ControllerLoop : IAsyncDisposable
         string key = ObjectCache.KeyOf(change.Object);
         if (change.Change == ObjectChange.Deleted)
         {
-            if (_context.Cache.Get(resource, key)?.Text("metadata", "uid") == change.Object.Text("metadata", "uid"))
+            if (_context.Cache.Get(resource, key)?.TextAt("metadata", "uid") == change.Object.TextAt("metadata", "uid"))
             {
                 _context.Cache.Remove(resource, key);
             }
 
-            foreach ((ResourceName dependent, JsonObject obj) in _context.Cache.Dependents(change.Object.Text("metadata", "uid")))
+            foreach ((ResourceName dependent, JsonObject obj) in _context.Cache.Dependents(change.Object.TextAt("metadata", "uid")))
             {
                 Enqueue(dependent, ObjectCache.KeyOf(obj));
             }
@@ -170,13 +170,13 @@ internal sealed class ControllerLoop : IAsyncDisposable
     {
         foreach (JsonObject owner in change.Object.Items("metadata", "ownerReferences"))
         {
-            if (_context.Cache.Find(owner.Text("uid")) is { } found)
+            if (_context.Cache.Find(owner.TextAt("uid")) is { } found)
             {
                 Enqueue(found.Resource, found.Key);
             }
         }
 
-        string ns = change.Object.Text("metadata", "namespace");
+        string ns = change.Object.TextAt("metadata", "namespace");
         if (resource == ResourceName.Pods)
         {
             foreach (ResourceName selecting in (ResourceName[])[ResourceName.Services, ResourceName.PodDisruptionBudgets])
@@ -190,7 +190,7 @@ internal sealed class ControllerLoop : IAsyncDisposable
         else if (resource == ResourceName.Nodes && change.Change != ObjectChange.Modified || resource == ResourceName.Nodes && Selectors.SchedulingChanged(change.Object, _context))
         {
             EnqueueAll(ResourceName.DaemonSets, _ => true);
-            EnqueueAll(ResourceName.Pods, p => p.Text("spec", "nodeName").Length == 0);
+            EnqueueAll(ResourceName.Pods, p => p.TextAt("spec", "nodeName").Length == 0);
         }
 
         if (ns.Length > 0 && _context.Cache.Get(ResourceName.Namespaces, ns) is { } space && space.At("metadata", "deletionTimestamp") is not null)

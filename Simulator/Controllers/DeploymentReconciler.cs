@@ -124,10 +124,10 @@ internal sealed class DeploymentReconciler : IReconciler
         matchLabels[HashLabel] = hash;
         selector["matchLabels"] = matchLabels;
 
-        long desired = deployment.Number("spec", "replicas");
+        long desired = deployment.NumberAt("spec", "replicas");
         long surge = Surge(deployment, desired);
-        bool recreate = deployment.Text("spec", "strategy", "type") == "Recreate";
-        long old = sets.Sum(s => s.Number("spec", "replicas"));
+        bool recreate = deployment.TextAt("spec", "strategy", "type") == "Recreate";
+        long old = sets.Sum(s => s.NumberAt("spec", "replicas"));
         long first = recreate ? (old == 0 ? desired : 0) : Math.Max(0, Math.Min(desired, desired + surge - old));
         JsonObject annotations = new() { [Desired] = Number(desired), [Max] = Number(desired + surge), [Revision] = Number(sets.Select(RevisionOf).DefaultIfEmpty(0).Max() + 1) };
         JsonObject set = new()
@@ -136,33 +136,33 @@ internal sealed class DeploymentReconciler : IReconciler
             ["kind"] = "ReplicaSet",
             ["metadata"] = new JsonObject
             {
-                ["name"] = $"{deployment.Text("metadata", "name")}-{hash}",
-                ["namespace"] = deployment.Text("metadata", "namespace"),
+                ["name"] = $"{deployment.TextAt("metadata", "name")}-{hash}",
+                ["namespace"] = deployment.TextAt("metadata", "namespace"),
                 ["labels"] = labels.DeepClone(),
                 ["annotations"] = annotations,
                 ["ownerReferences"] = new JsonArray(ControllerContext.OwnerReference(deployment)),
             },
             ["spec"] = new JsonObject { ["replicas"] = first, ["selector"] = selector, ["template"] = template },
         };
-        if (deployment.Number("spec", "minReadySeconds") is > 0 and var seconds)
+        if (deployment.NumberAt("spec", "minReadySeconds") is > 0 and var seconds)
         {
             set["spec"]!["minReadySeconds"] = seconds;
         }
 
         JsonObject created = context.Create(ResourceName.ReplicaSets, set);
         context.Events.Record(deployment, "Normal", "ScalingReplicaSet",
-            $"Scaled up replica set {created.Text("metadata", "name")} from 0 to {first}", Component);
+            $"Scaled up replica set {created.TextAt("metadata", "name")} from 0 to {first}", Component);
         return created;
     }
 
     private void MarkCreated(JsonObject deployment, JsonObject set, ControllerContext context)
     {
         var copy = (JsonObject)deployment.DeepClone();
-        Annotate(copy, Revision, set.Text("metadata", "annotations", Revision));
+        Annotate(copy, Revision, set.TextAt("metadata", "annotations", Revision));
         JsonObject status = copy["status"] as JsonObject ?? [];
         copy["status"] = status.Parent is null ? status : status.DeepClone();
         context.SetCondition((JsonObject)copy["status"]!, "Progressing", "True", "NewReplicaSetCreated",
-            $"Created new replica set \"{set.Text("metadata", "name")}\"", withUpdateTime: true);
+            $"Created new replica set \"{set.TextAt("metadata", "name")}\"", withUpdateTime: true);
         context.Update(Resource, copy, "status");
     }
 
@@ -177,8 +177,8 @@ internal sealed class DeploymentReconciler : IReconciler
             current = context.Update(ResourceName.ReplicaSets, copy);
         }
 
-        string revision = current.Text("metadata", "annotations", Revision);
-        if (revision == deployment.Text("metadata", "annotations", Revision))
+        string revision = current.TextAt("metadata", "annotations", Revision);
+        if (revision == deployment.TextAt("metadata", "annotations", Revision))
         {
             return false;
         }
@@ -191,23 +191,23 @@ internal sealed class DeploymentReconciler : IReconciler
 
     private static void Scale(JsonObject deployment, List<JsonObject> sets, JsonObject current, ControllerContext context)
     {
-        long desired = deployment.Number("spec", "replicas");
+        long desired = deployment.NumberAt("spec", "replicas");
         List<JsonObject> old = [.. sets.Where(s => s != current).OrderBy(RevisionOf)];
-        long oldTotal = old.Sum(s => s.Number("spec", "replicas"));
-        long now = current.Number("spec", "replicas");
+        long oldTotal = old.Sum(s => s.NumberAt("spec", "replicas"));
+        long now = current.NumberAt("spec", "replicas");
         if (deployment.Flag("spec", "paused") && oldTotal > 0)
         {
             return;
         }
 
-        if (deployment.Text("spec", "strategy", "type") == "Recreate")
+        if (deployment.TextAt("spec", "strategy", "type") == "Recreate")
         {
             foreach (JsonObject set in old)
             {
                 Resize(deployment, set, 0, context);
             }
 
-            if (old.All(s => s.Number("status", "replicas") == 0))
+            if (old.All(s => s.NumberAt("status", "replicas") == 0))
             {
                 Resize(deployment, current, desired, context);
             }
@@ -224,12 +224,12 @@ internal sealed class DeploymentReconciler : IReconciler
 
         // Old pods that are not ready serve nobody: they go first and cost no availability.
         long least = desired - MaxUnavailable(deployment, desired);
-        long available = sets.Sum(s => s.Number("status", "availableReplicas"));
+        long available = sets.Sum(s => s.NumberAt("status", "availableReplicas"));
         long spare = Math.Max(0, available - least);
         foreach (JsonObject set in old)
         {
-            long replicas = set.Number("spec", "replicas");
-            long sick = Math.Max(0, replicas - set.Number("status", "availableReplicas"));
+            long replicas = set.NumberAt("spec", "replicas");
+            long sick = Math.Max(0, replicas - set.NumberAt("status", "availableReplicas"));
             long healthy = Math.Min(replicas - sick, spare);
             spare -= healthy;
             Resize(deployment, set, replicas - sick - healthy, context);
@@ -238,10 +238,10 @@ internal sealed class DeploymentReconciler : IReconciler
 
     private static void Resize(JsonObject deployment, JsonObject set, long replicas, ControllerContext context)
     {
-        long desired = deployment.Number("spec", "replicas");
+        long desired = deployment.NumberAt("spec", "replicas");
         string most = Number(desired + Surge(deployment, desired));
-        long before = set.Number("spec", "replicas");
-        if (before == replicas && set.Text("metadata", "annotations", Desired) == Number(desired) && set.Text("metadata", "annotations", Max) == most)
+        long before = set.NumberAt("spec", "replicas");
+        if (before == replicas && set.TextAt("metadata", "annotations", Desired) == Number(desired) && set.TextAt("metadata", "annotations", Max) == most)
         {
             return;
         }
@@ -254,14 +254,14 @@ internal sealed class DeploymentReconciler : IReconciler
         if (before != replicas)
         {
             context.Events.Record(deployment, "Normal", "ScalingReplicaSet",
-                $"Scaled {(replicas > before ? "up" : "down")} replica set {set.Text("metadata", "name")} from {before} to {replicas}", Component);
+                $"Scaled {(replicas > before ? "up" : "down")} replica set {set.TextAt("metadata", "name")} from {before} to {replicas}", Component);
         }
     }
 
     private static void CleanUp(JsonObject deployment, List<JsonObject> sets, JsonObject current, ControllerContext context)
     {
-        long limit = deployment.At("spec", "revisionHistoryLimit") is null ? 10 : deployment.Number("spec", "revisionHistoryLimit");
-        List<JsonObject> idle = [.. sets.Where(s => s != current && s.Number("spec", "replicas") == 0 && s.Number("status", "replicas") == 0).OrderBy(RevisionOf)];
+        long limit = deployment.At("spec", "revisionHistoryLimit") is null ? 10 : deployment.NumberAt("spec", "revisionHistoryLimit");
+        List<JsonObject> idle = [.. sets.Where(s => s != current && s.NumberAt("spec", "replicas") == 0 && s.NumberAt("status", "replicas") == 0).OrderBy(RevisionOf)];
         foreach (JsonObject set in idle.Take(Math.Max(0, (int)(idle.Count - limit))))
         {
             context.Delete(ResourceName.ReplicaSets, set);
@@ -270,14 +270,14 @@ internal sealed class DeploymentReconciler : IReconciler
 
     private TimeSpan? WriteStatus(JsonObject deployment, List<JsonObject> sets, JsonObject? current, ControllerContext context)
     {
-        long desired = deployment.Number("spec", "replicas");
-        long replicas = sets.Sum(s => s.Number("status", "replicas"));
-        long ready = sets.Sum(s => s.Number("status", "readyReplicas"));
-        long available = sets.Sum(s => s.Number("status", "availableReplicas"));
-        long updated = current.Number("status", "replicas");
+        long desired = deployment.NumberAt("spec", "replicas");
+        long replicas = sets.Sum(s => s.NumberAt("status", "replicas"));
+        long ready = sets.Sum(s => s.NumberAt("status", "readyReplicas"));
+        long available = sets.Sum(s => s.NumberAt("status", "availableReplicas"));
+        long updated = current.NumberAt("status", "replicas");
         JsonObject known = deployment["status"] as JsonObject ?? [];
         JsonObject status = [];
-        Set(status, "observedGeneration", deployment.Number("metadata", "generation"));
+        Set(status, "observedGeneration", deployment.NumberAt("metadata", "generation"));
         Set(status, "replicas", replicas);
         Set(status, "updatedReplicas", updated);
         Set(status, "readyReplicas", ready);
@@ -289,10 +289,10 @@ internal sealed class DeploymentReconciler : IReconciler
         context.SetCondition(status, "Available", enough ? "True" : "False", enough ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
             enough ? "Deployment has minimum availability." : "Deployment does not have minimum availability.", withUpdateTime: true);
         bool complete = updated == desired && replicas == desired && available == desired;
-        string name = current.Text("metadata", "name");
-        JsonObject? progressing = status.Items("conditions").FirstOrDefault(c => c.Text("type") == "Progressing");
+        string name = current.TextAt("metadata", "name");
+        JsonObject? progressing = status.Items("conditions").FirstOrDefault(c => c.TextAt("type") == "Progressing");
         TimeSpan? again = null;
-        bool moved = updated != known.Number("updatedReplicas") || available > known.Number("availableReplicas") || replicas - updated < known.Number("replicas") - known.Number("updatedReplicas");
+        bool moved = updated != known.NumberAt("updatedReplicas") || available > known.NumberAt("availableReplicas") || replicas - updated < known.NumberAt("replicas") - known.NumberAt("updatedReplicas");
         if (complete && current is not null)
         {
             context.SetCondition(status, "Progressing", "True", "NewReplicaSetAvailable", $"ReplicaSet \"{name}\" has successfully progressed.", withUpdateTime: true);
@@ -301,10 +301,10 @@ internal sealed class DeploymentReconciler : IReconciler
         {
             context.SetCondition(status, "Progressing", "True", "ReplicaSetUpdated", $"ReplicaSet \"{name}\" is progressing.", withUpdateTime: true);
         }
-        else if (progressing is not null && progressing.Text("reason") is not ("NewReplicaSetAvailable" or "ProgressDeadlineExceeded")
+        else if (progressing is not null && progressing.TextAt("reason") is not ("NewReplicaSetAvailable" or "ProgressDeadlineExceeded")
             && Durations.TryParse(progressing["lastUpdateTime"], out DateTimeOffset last))
         {
-            TimeSpan left = last + TimeSpan.FromSeconds(deployment.At("spec", "progressDeadlineSeconds") is null ? 600 : deployment.Number("spec", "progressDeadlineSeconds")) - context.Now;
+            TimeSpan left = last + TimeSpan.FromSeconds(deployment.At("spec", "progressDeadlineSeconds") is null ? 600 : deployment.NumberAt("spec", "progressDeadlineSeconds")) - context.Now;
             if (left <= TimeSpan.Zero)
             {
                 context.SetCondition(status, "Progressing", "False", "ProgressDeadlineExceeded", $"ReplicaSet \"{name}\" has timed out progressing.", withUpdateTime: true);
@@ -330,22 +330,22 @@ internal sealed class DeploymentReconciler : IReconciler
     /// <summary>A count or a percentage of the total.</summary>
     internal static long Resolve(JsonNode? value, long total, bool roundUp, long fallback)
     {
-        string text = value.Text();
+        string text = value.TextAt();
         if (!text.EndsWith('%'))
         {
-            return value is null ? fallback : value.Number();
+            return value is null ? fallback : value.NumberAt();
         }
 
         long part = total * long.Parse(text[..^1], CultureInfo.InvariantCulture);
         return roundUp ? (part + 99) / 100 : part / 100;
     }
 
-    private static long Surge(JsonObject deployment, long desired) => deployment.Text("spec", "strategy", "type") == "Recreate"
+    private static long Surge(JsonObject deployment, long desired) => deployment.TextAt("spec", "strategy", "type") == "Recreate"
         ? 0 : Resolve(deployment.At("spec", "strategy", "rollingUpdate", "maxSurge"), desired, roundUp: true, fallback: 1);
 
     private static long MaxUnavailable(JsonObject deployment, long desired)
     {
-        if (deployment.Text("spec", "strategy", "type") == "Recreate")
+        if (deployment.TextAt("spec", "strategy", "type") == "Recreate")
         {
             return 0;
         }
@@ -355,7 +355,7 @@ internal sealed class DeploymentReconciler : IReconciler
         return missing == 0 && Surge(deployment, desired) == 0 ? 1 : missing;
     }
 
-    private static long RevisionOf(JsonObject set) => long.TryParse(set.Text("metadata", "annotations", Revision), out long revision) ? revision : 0;
+    private static long RevisionOf(JsonObject set) => long.TryParse(set.TextAt("metadata", "annotations", Revision), out long revision) ? revision : 0;
 
     private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
 

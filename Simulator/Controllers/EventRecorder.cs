@@ -16,15 +16,15 @@ internal sealed class EventRecorder(IObjectStore store, int maxEvents)
 
     public void Record(JsonObject about, string type, string reason, string message, string component)
     {
-        string ns = about.Text("metadata", "namespace") is { Length: > 0 } own ? own : "default";
-        string uid = about.Text("metadata", "uid");
+        string ns = about.TextAt("metadata", "namespace") is { Length: > 0 } own ? own : "default";
+        string uid = about.TextAt("metadata", "uid");
         string now = ManagedFields.Timestamp(store.Time.GetUtcNow());
         (string, string, string) key = (uid, reason, message);
         try
         {
             if (_names.TryGetValue(key, out string? known) && store.Get(ResourceName.Events, ns, known) is { } repeated)
             {
-                repeated["count"] = repeated.Number("count") + 1;
+                repeated["count"] = repeated.NumberAt("count") + 1;
                 repeated["lastTimestamp"] = now;
                 store.Update(ResourceName.Events, repeated, manager: component);
                 return;
@@ -32,7 +32,7 @@ internal sealed class EventRecorder(IObjectStore store, int maxEvents)
 
             // As client-go names them: the object and a number that grows with time.
             long ticks = store.Time.GetUtcNow().UtcTicks + _counter++;
-            string name = string.Create(CultureInfo.InvariantCulture, $"{about.Text("metadata", "name")}.{ticks:x16}");
+            string name = string.Create(CultureInfo.InvariantCulture, $"{about.TextAt("metadata", "name")}.{ticks:x16}");
             store.Create(ResourceName.Events, Build(about, ns, name, type, reason, message, component, now), component);
             _names[key] = name;
             _order.Enqueue((ns, name, key));
@@ -58,12 +58,12 @@ internal sealed class EventRecorder(IObjectStore store, int maxEvents)
         ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns },
         ["involvedObject"] = new JsonObject
         {
-            ["kind"] = about.Text("kind"),
-            ["namespace"] = about.Text("metadata", "namespace") is { Length: > 0 } own ? own : null,
-            ["name"] = about.Text("metadata", "name"),
-            ["uid"] = about.Text("metadata", "uid"),
-            ["apiVersion"] = about.Text("apiVersion"),
-            ["resourceVersion"] = about.Text("metadata", "resourceVersion"),
+            ["kind"] = about.TextAt("kind"),
+            ["namespace"] = about.TextAt("metadata", "namespace") is { Length: > 0 } own ? own : null,
+            ["name"] = about.TextAt("metadata", "name"),
+            ["uid"] = about.TextAt("metadata", "uid"),
+            ["apiVersion"] = about.TextAt("apiVersion"),
+            ["resourceVersion"] = about.TextAt("metadata", "resourceVersion"),
         },
         ["reason"] = reason,
         ["message"] = message,

@@ -49,17 +49,17 @@ internal sealed class GarbageCollector(ResourceName resource) : IReconciler
     // The cache may not have seen a new owner yet, hence the second look at the store.
     private static bool IsGone(JsonObject obj, JsonObject reference, ControllerContext context)
     {
-        if (context.Cache.Find(reference.Text("uid")) is not null || ResourceOf(reference) is not { } owner)
+        if (context.Cache.Find(reference.TextAt("uid")) is not null || ResourceOf(reference) is not { } owner)
         {
             return false;
         }
 
-        string? ns = owner == ResourceName.Nodes ? null : obj.Text("metadata", "namespace");
-        return context.Store.Get(owner, ns, reference.Text("name"))?.Text("metadata", "uid") != reference.Text("uid");
+        string? ns = owner == ResourceName.Nodes ? null : obj.TextAt("metadata", "namespace");
+        return context.Store.Get(owner, ns, reference.TextAt("name"))?.TextAt("metadata", "uid") != reference.TextAt("uid");
     }
 
     // Owners of other kinds are nobody's business here: their dependents stay.
-    private static ResourceName? ResourceOf(JsonObject reference) => reference.Text("kind") switch
+    private static ResourceName? ResourceOf(JsonObject reference) => reference.TextAt("kind") switch
     {
         "Deployment" => ResourceName.Deployments,
         "ReplicaSet" => ResourceName.ReplicaSets,
@@ -76,12 +76,12 @@ internal sealed class GarbageCollector(ResourceName resource) : IReconciler
 
     private static void Release(JsonObject owner, ControllerContext context)
     {
-        string uid = owner.Text("metadata", "uid");
+        string uid = owner.TextAt("metadata", "uid");
         foreach ((ResourceName kind, JsonObject dependent) in context.Cache.Dependents(uid))
         {
             var copy = (JsonObject)dependent.DeepClone();
             JsonObject metadata = copy["metadata"]!.AsObject();
-            JsonObject[] left = [.. dependent.Items("metadata", "ownerReferences").Where(o => o.Text("uid") != uid)];
+            JsonObject[] left = [.. dependent.Items("metadata", "ownerReferences").Where(o => o.TextAt("uid") != uid)];
             if (left.Length == 0)
             {
                 metadata.Remove("ownerReferences");
@@ -97,7 +97,7 @@ internal sealed class GarbageCollector(ResourceName resource) : IReconciler
 
     private void DeleteDependents(JsonObject owner, ControllerContext context)
     {
-        string uid = owner.Text("metadata", "uid");
+        string uid = owner.TextAt("metadata", "uid");
         bool blocked = false;
         foreach ((ResourceName kind, JsonObject dependent) in context.Cache.Dependents(uid))
         {
@@ -107,7 +107,7 @@ internal sealed class GarbageCollector(ResourceName resource) : IReconciler
             }
 
             blocked |= context.Cache.Get(kind, ObjectCache.KeyOf(dependent)) is not null
-                && dependent.Items("metadata", "ownerReferences").Any(o => o.Text("uid") == uid && o.Flag("blockOwnerDeletion"));
+                && dependent.Items("metadata", "ownerReferences").Any(o => o.TextAt("uid") == uid && o.Flag("blockOwnerDeletion"));
         }
 
         if (!blocked)
@@ -119,7 +119,7 @@ internal sealed class GarbageCollector(ResourceName resource) : IReconciler
     // Foreground goes down the tree: a dependent with dependents of its own waits for them as well.
     private static void DeleteForeground(ResourceName kind, JsonObject dependent, ControllerContext context)
     {
-        if (context.Cache.Dependents(dependent.Text("metadata", "uid")).Any())
+        if (context.Cache.Dependents(dependent.TextAt("metadata", "uid")).Any())
         {
             var copy = (JsonObject)dependent.DeepClone();
             JsonObject metadata = copy["metadata"]!.AsObject();

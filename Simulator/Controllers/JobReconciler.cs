@@ -19,11 +19,11 @@ internal sealed class JobReconciler : IReconciler
         }
 
         List<JsonObject> pods = context.Cache.OwnedBy(ResourceName.Pods, obj);
-        long succeeded = pods.Count(p => p.Text("status", "phase") == "Succeeded");
-        long failed = pods.Count(p => p.Text("status", "phase") == "Failed");
-        long parallelism = obj.At("spec", "parallelism") is null ? 1 : obj.Number("spec", "parallelism");
-        long completions = obj.At("spec", "completions") is null ? parallelism : obj.Number("spec", "completions");
-        long limit = obj.At("spec", "backoffLimit") is null ? 6 : obj.Number("spec", "backoffLimit");
+        long succeeded = pods.Count(p => p.TextAt("status", "phase") == "Succeeded");
+        long failed = pods.Count(p => p.TextAt("status", "phase") == "Failed");
+        long parallelism = obj.At("spec", "parallelism") is null ? 1 : obj.NumberAt("spec", "parallelism");
+        long completions = obj.At("spec", "completions") is null ? parallelism : obj.NumberAt("spec", "completions");
+        long limit = obj.At("spec", "backoffLimit") is null ? 6 : obj.NumberAt("spec", "backoffLimit");
         bool complete = succeeded >= completions;
         bool lost = failed > limit;
         bool suspended = obj.Flag("spec", "suspend");
@@ -32,9 +32,9 @@ internal sealed class JobReconciler : IReconciler
         for (long i = active.Count; i < wanted; i++)
         {
             JsonObject pod = ControllerContext.PodFor(obj, obj.At("spec", "template"));
-            pod["metadata"]!["generateName"] = obj.Text("metadata", "name") + "-";
+            pod["metadata"]!["generateName"] = obj.TextAt("metadata", "name") + "-";
             JsonObject created = context.Create(ResourceName.Pods, pod);
-            context.Events.Record(obj, "Normal", "SuccessfulCreate", $"Created pod: {created.Text("metadata", "name")}", Component);
+            context.Events.Record(obj, "Normal", "SuccessfulCreate", $"Created pod: {created.TextAt("metadata", "name")}", Component);
         }
 
         foreach (JsonObject pod in active.Skip((int)wanted))
@@ -82,5 +82,5 @@ internal sealed class JobReconciler : IReconciler
     }
 
     private static bool Finished(JsonObject job) =>
-        job.Items("status", "conditions").Any(c => c.Text("type") is "Complete" or "Failed" && c.Text("status") == "True");
+        job.Items("status", "conditions").Any(c => c.TextAt("type") is "Complete" or "Failed" && c.TextAt("status") == "True");
 }

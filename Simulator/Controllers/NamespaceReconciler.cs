@@ -23,7 +23,7 @@ internal sealed class NamespaceReconciler : IReconciler
 
     public TimeSpan? Reconcile(JsonObject obj, ControllerContext context)
     {
-        string name = obj.Text("metadata", "name");
+        string name = obj.TextAt("metadata", "name");
         if (Selectors.IsEnding(obj))
         {
             return Empty(obj, name, context);
@@ -65,7 +65,7 @@ internal sealed class NamespaceReconciler : IReconciler
                     context.Delete(resource, obj);
                 }
 
-                left |= context.Store.Get(resource, name, obj.Text("metadata", "name")) is not null;
+                left |= context.Store.Get(resource, name, obj.TextAt("metadata", "name")) is not null;
             }
         }
 

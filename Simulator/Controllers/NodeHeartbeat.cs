@@ -20,7 +20,7 @@ internal sealed class NodeHeartbeat : IReconciler
             return null;
         }
 
-        string name = obj.Text("metadata", "name");
+        string name = obj.TextAt("metadata", "name");
         if (_last.TryGetValue(name, out DateTimeOffset last) && context.Now - last < period)
         {
             return last + period - context.Now;
@@ -61,7 +61,7 @@ internal sealed class NodeHeartbeat : IReconciler
                 {
                     ["name"] = name,
                     ["namespace"] = LeaseNamespace,
-                    ["ownerReferences"] = new JsonArray(new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Node", ["name"] = name, ["uid"] = node.Text("metadata", "uid") }),
+                    ["ownerReferences"] = new JsonArray(new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Node", ["name"] = name, ["uid"] = node.TextAt("metadata", "uid") }),
                 },
                 ["spec"] = new JsonObject { ["holderIdentity"] = name, ["leaseDurationSeconds"] = (int)period.TotalSeconds, ["renewTime"] = now },
             }, "kubelet");

@@ -15,7 +15,7 @@ internal sealed class ObjectCache
     private readonly Dictionary<string, HashSet<(ResourceName Resource, string Key)>> _byOwner = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (ResourceName Resource, string Key)> _byUid = new(StringComparer.Ordinal);
 
-    public static string KeyOf(JsonObject obj) => KeyOf(obj.Text("metadata", "namespace"), obj.Text("metadata", "name"));
+    public static string KeyOf(JsonObject obj) => KeyOf(obj.TextAt("metadata", "namespace"), obj.TextAt("metadata", "name"));
 
     public static string KeyOf(string ns, string name) => ns.Length == 0 ? name : $"{ns}/{name}";
 
@@ -25,11 +25,11 @@ internal sealed class ObjectCache
     public IReadOnlyCollection<JsonObject> All(ResourceName resource) =>
         _objects.TryGetValue(resource, out SortedDictionary<string, JsonObject>? table) ? table.Values : [];
 
-    public IEnumerable<JsonObject> In(ResourceName resource, string ns) => All(resource).Where(o => o.Text("metadata", "namespace") == ns);
+    public IEnumerable<JsonObject> In(ResourceName resource, string ns) => All(resource).Where(o => o.TextAt("metadata", "namespace") == ns);
 
     /// <summary>The objects of a resource that name this owner, in key order.</summary>
     public List<JsonObject> OwnedBy(ResourceName resource, JsonObject owner) =>
-        [.. Dependents(owner.Text("metadata", "uid")).Where(d => d.Resource == resource).Select(d => d.Object).OrderBy(KeyOf, StringComparer.Ordinal)];
+        [.. Dependents(owner.TextAt("metadata", "uid")).Where(d => d.Resource == resource).Select(d => d.Object).OrderBy(KeyOf, StringComparer.Ordinal)];
 
     /// <summary>Everything that names this owner.</summary>
     public IEnumerable<(ResourceName Resource, JsonObject Object)> Dependents(string ownerUid) =>
@@ -42,7 +42,7 @@ internal sealed class ObjectCache
     {
         string key = KeyOf(obj);
         JsonObject? known = Get(resource, key);
-        if (known is not null && known.Text("metadata", "uid") == obj.Text("metadata", "uid") && Version(known) > Version(obj))
+        if (known is not null && known.TextAt("metadata", "uid") == obj.TextAt("metadata", "uid") && Version(known) > Version(obj))
         {
             return;
         }
@@ -58,7 +58,7 @@ internal sealed class ObjectCache
         }
 
         table[key] = obj;
-        _byUid[obj.Text("metadata", "uid")] = (resource, key);
+        _byUid[obj.TextAt("metadata", "uid")] = (resource, key);
         foreach (string owner in Owners(obj))
         {
             if (!_byOwner.TryGetValue(owner, out HashSet<(ResourceName Resource, string Key)>? keys))
@@ -78,7 +78,7 @@ internal sealed class ObjectCache
         }
 
         _objects[resource].Remove(key);
-        _byUid.Remove(known.Text("metadata", "uid"));
+        _byUid.Remove(known.TextAt("metadata", "uid"));
         foreach (string owner in Owners(known))
         {
             if (_byOwner.TryGetValue(owner, out HashSet<(ResourceName Resource, string Key)>? keys) && keys.Remove((resource, key)) && keys.Count == 0)
@@ -88,7 +88,7 @@ internal sealed class ObjectCache
         }
     }
 
-    private static IEnumerable<string> Owners(JsonObject obj) => obj.Items("metadata", "ownerReferences").Select(r => r.Text("uid"));
+    private static IEnumerable<string> Owners(JsonObject obj) => obj.Items("metadata", "ownerReferences").Select(r => r.TextAt("uid"));
 
-    private static long Version(JsonObject obj) => long.TryParse(obj.Text("metadata", "resourceVersion"), out long version) ? version : 0;
+    private static long Version(JsonObject obj) => long.TryParse(obj.TextAt("metadata", "resourceVersion"), out long version) ? version : 0;
 }

@@ -21,7 +21,7 @@ internal sealed class PodRunner : IReconciler
 
     public TimeSpan? Reconcile(JsonObject obj, ControllerContext context)
     {
-        if (!context.Options.RunPods || obj.Text("spec", "nodeName").Length == 0)
+        if (!context.Options.RunPods || obj.TextAt("spec", "nodeName").Length == 0)
         {
             return null;
         }
@@ -30,27 +30,27 @@ internal sealed class PodRunner : IReconciler
         {
             return When(obj, "stop", context, context.Options.PodStopDelay, jitter: false, () =>
             {
-                context.Events.Record(obj, "Normal", "Killing", $"Stopping container {obj.Items("spec", "containers").FirstOrDefault().Text("name")}", Component);
+                context.Events.Record(obj, "Normal", "Killing", $"Stopping container {obj.Items("spec", "containers").FirstOrDefault().TextAt("name")}", Component);
                 context.Delete(Resource, obj, 0);
             });
         }
 
-        string phase = obj.Text("status", "phase");
+        string phase = obj.TextAt("status", "phase");
         if (phase is "Pending" or "")
         {
             return When(obj, "start", context, context.Options.PodStartDelay, jitter: true, () => Start(obj, context));
         }
 
-        return phase == "Running" && obj.Text("spec", "restartPolicy") is "Never" or "OnFailure" && Owned(obj, "Job")
+        return phase == "Running" && obj.TextAt("spec", "restartPolicy") is "Never" or "OnFailure" && Owned(obj, "Job")
             ? When(obj, "end", context, context.Options.PodRunTime, jitter: true, () => End(obj, context)) : null;
     }
 
-    private static bool Owned(JsonObject pod, string kind) => pod.Items("metadata", "ownerReferences").Any(o => o.Text("kind") == kind && o.Flag("controller"));
+    private static bool Owned(JsonObject pod, string kind) => pod.Items("metadata", "ownerReferences").Any(o => o.TextAt("kind") == kind && o.Flag("controller"));
 
     // Remembers when a step of a pod is due, so that further events of the pod do not put it off.
     private TimeSpan? When(JsonObject pod, string step, ControllerContext context, TimeSpan delay, bool jitter, Action act)
     {
-        string key = $"{pod.Text("metadata", "uid")}/{step}";
+        string key = $"{pod.TextAt("metadata", "uid")}/{step}";
         if (!_due.TryGetValue(key, out DateTimeOffset due))
         {
             _due[key] = due = context.Now + (jitter ? delay * (1 + context.Random.NextDouble()) : delay);
@@ -69,15 +69,15 @@ internal sealed class PodRunner : IReconciler
 
     private void Start(JsonObject pod, ControllerContext context)
     {
-        string behaviour = pod.Text("metadata", "annotations", Behaviour);
+        string behaviour = pod.TextAt("metadata", "annotations", Behaviour);
         bool runs = behaviour is not ("crash" or "image-pull");
         bool ready = runs && behaviour != "unready";
         string now = context.Timestamp;
         string ip = Address(++_address);
         JsonObject status = pod["status"]?.DeepClone() as JsonObject ?? [];
         status["phase"] = behaviour == "image-pull" ? "Pending" : "Running";
-        JsonObject? node = context.Cache.Get(ResourceName.Nodes, pod.Text("spec", "nodeName"));
-        string host = node.Items("status", "addresses").FirstOrDefault(a => a.Text("type") == "InternalIP").Text("address");
+        JsonObject? node = context.Cache.Get(ResourceName.Nodes, pod.TextAt("spec", "nodeName"));
+        string host = node.Items("status", "addresses").FirstOrDefault(a => a.TextAt("type") == "InternalIP").TextAt("address");
         if (host.Length > 0)
         {
             status["hostIP"] = host;
@@ -95,12 +95,12 @@ internal sealed class PodRunner : IReconciler
 
         status["containerStatuses"] = new JsonArray([.. pod.Items("spec", "containers").Select(c => behaviour switch
         {
-            "crash" => Container(c, Waiting("CrashLoopBackOff", $"back-off 5m0s restarting failed container={c.Text("name")}"), false, false, 5),
-            "image-pull" => Container(c, Waiting("ImagePullBackOff", $"Back-off pulling image \"{c.Text("image")}\""), false, false, 0),
+            "crash" => Container(c, Waiting("CrashLoopBackOff", $"back-off 5m0s restarting failed container={c.TextAt("name")}"), false, false, 5),
+            "image-pull" => Container(c, Waiting("ImagePullBackOff", $"Back-off pulling image \"{c.TextAt("image")}\""), false, false, 0),
             _ => Container(c, new JsonObject { ["running"] = new JsonObject { ["startedAt"] = now } }, ready, true, 0),
         })]);
         string reason = ready ? "" : "ContainersNotReady";
-        string message = ready ? "" : $"containers with unready status: [{string.Join(' ', pod.Items("spec", "containers").Select(c => c.Text("name")))}]";
+        string message = ready ? "" : $"containers with unready status: [{string.Join(' ', pod.Items("spec", "containers").Select(c => c.TextAt("name")))}]";
         context.SetCondition(status, "PodReadyToStartContainers", "True", "", "");
         context.SetCondition(status, "Initialized", "True", "", "");
         context.SetCondition(status, "Ready", ready ? "True" : "False", reason, message);
@@ -111,23 +111,23 @@ internal sealed class PodRunner : IReconciler
         {
             if (behaviour == "image-pull")
             {
-                context.Events.Record(pod, "Warning", "Failed", $"Failed to pull image \"{container.Text("image")}\"", Component);
+                context.Events.Record(pod, "Warning", "Failed", $"Failed to pull image \"{container.TextAt("image")}\"", Component);
                 continue;
             }
 
-            context.Events.Record(pod, "Normal", "Pulled", $"Container image \"{container.Text("image")}\" already present on machine", Component);
-            context.Events.Record(pod, "Normal", "Created", $"Created container: {container.Text("name")}", Component);
-            context.Events.Record(pod, "Normal", "Started", $"Started container {container.Text("name")}", Component);
+            context.Events.Record(pod, "Normal", "Pulled", $"Container image \"{container.TextAt("image")}\" already present on machine", Component);
+            context.Events.Record(pod, "Normal", "Created", $"Created container: {container.TextAt("name")}", Component);
+            context.Events.Record(pod, "Normal", "Started", $"Started container {container.TextAt("name")}", Component);
             if (behaviour == "crash")
             {
-                context.Events.Record(pod, "Warning", "BackOff", $"Back-off restarting failed container {container.Text("name")}", Component);
+                context.Events.Record(pod, "Warning", "BackOff", $"Back-off restarting failed container {container.TextAt("name")}", Component);
             }
         }
     }
 
     private void End(JsonObject pod, ControllerContext context)
     {
-        bool failed = pod.Text("metadata", "annotations", Behaviour) == "fail";
+        bool failed = pod.TextAt("metadata", "annotations", Behaviour) == "fail";
         JsonObject status = pod["status"]?.DeepClone() as JsonObject ?? [];
         status["phase"] = failed ? "Failed" : "Succeeded";
         foreach (JsonObject container in status.Items("containerStatuses"))
@@ -152,12 +152,12 @@ internal sealed class PodRunner : IReconciler
 
     private static JsonObject Container(JsonObject container, JsonObject state, bool ready, bool started, int restarts) => new()
     {
-        ["name"] = container.Text("name"),
+        ["name"] = container.TextAt("name"),
         ["state"] = state,
         ["lastState"] = new JsonObject(),
         ["ready"] = ready,
         ["restartCount"] = restarts,
-        ["image"] = container.Text("image"),
+        ["image"] = container.TextAt("image"),
         ["imageID"] = "",
         ["started"] = started,
     };

@@ -16,7 +16,7 @@ internal sealed class PodScheduler : IReconciler
     public TimeSpan? Reconcile(JsonObject obj, ControllerContext context)
     {
         Count(obj, context);
-        if (obj.Text("spec", "nodeName").Length > 0 || Selectors.IsEnding(obj) || Selectors.IsFinished(obj) || obj.Items("spec", "schedulingGates").Any())
+        if (obj.TextAt("spec", "nodeName").Length > 0 || Selectors.IsEnding(obj) || Selectors.IsFinished(obj) || obj.Items("spec", "schedulingGates").Any())
         {
             return null;
         }
@@ -31,7 +31,7 @@ internal sealed class PodScheduler : IReconciler
             return null;
         }
 
-        string name = node.Text("metadata", "name");
+        string name = node.TextAt("metadata", "name");
         var bound = (JsonObject)obj.DeepClone();
         bound["spec"]!["nodeName"] = name;
         JsonObject stored = context.Update(Resource, bound, manager: "kube-scheduler");
@@ -47,15 +47,15 @@ internal sealed class PodScheduler : IReconciler
         return null;
     }
 
-    private int Load(JsonObject node) => _load.GetValueOrDefault(node.Text("metadata", "name"));
+    private int Load(JsonObject node) => _load.GetValueOrDefault(node.TextAt("metadata", "name"));
 
-    private static long Room(JsonObject node) => long.TryParse(node.Text("status", "allocatable", "pods"), out long room) ? room : 110;
+    private static long Room(JsonObject node) => long.TryParse(node.TextAt("status", "allocatable", "pods"), out long room) ? room : 110;
 
     // Kept up to date pod by pod: counting all pods for each one would be quadratic.
     private void Count(JsonObject pod, ControllerContext context)
     {
-        string uid = pod.Text("metadata", "uid");
-        string node = Selectors.IsFinished(pod) ? "" : pod.Text("spec", "nodeName");
+        string uid = pod.TextAt("metadata", "uid");
+        string node = Selectors.IsFinished(pod) ? "" : pod.TextAt("spec", "nodeName");
         if (node.Length > 0 && _nodeOf.TryAdd(uid, node))
         {
             _load[node] = _load.GetValueOrDefault(node) + 1;

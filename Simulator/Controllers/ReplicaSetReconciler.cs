@@ -17,22 +17,22 @@ internal sealed class ReplicaSetReconciler : IReconciler
     public TimeSpan? Reconcile(JsonObject obj, ControllerContext context)
     {
         List<JsonObject> pods = [.. context.Cache.OwnedBy(ResourceName.Pods, obj).Where(Selectors.IsActive)];
-        int missing = (int)obj.Number("spec", "replicas") - pods.Count;
+        int missing = (int)obj.NumberAt("spec", "replicas") - pods.Count;
         if (!Selectors.IsEnding(obj))
         {
             for (int i = 0; i < Math.Min(missing, BatchSize); i++)
             {
                 JsonObject pod = ControllerContext.PodFor(obj, obj.At("spec", "template"));
-                pod["metadata"]!["generateName"] = obj.Text("metadata", "name") + "-";
+                pod["metadata"]!["generateName"] = obj.TextAt("metadata", "name") + "-";
                 JsonObject created = context.Create(ResourceName.Pods, pod);
-                context.Events.Record(obj, "Normal", "SuccessfulCreate", $"Created pod: {created.Text("metadata", "name")}", Component);
+                context.Events.Record(obj, "Normal", "SuccessfulCreate", $"Created pod: {created.TextAt("metadata", "name")}", Component);
             }
 
-            foreach (JsonObject pod in pods.OrderBy(Worth).ThenByDescending(p => p.Text("metadata", "creationTimestamp"), StringComparer.Ordinal)
+            foreach (JsonObject pod in pods.OrderBy(Worth).ThenByDescending(p => p.TextAt("metadata", "creationTimestamp"), StringComparer.Ordinal)
                 .Take(Math.Min(Math.Max(0, -missing), BatchSize)))
             {
                 context.Delete(ResourceName.Pods, pod);
-                context.Events.Record(obj, "Normal", "SuccessfulDelete", $"Deleted pod: {pod.Text("metadata", "name")}", Component);
+                context.Events.Record(obj, "Normal", "SuccessfulDelete", $"Deleted pod: {pod.TextAt("metadata", "name")}", Component);
             }
 
             if (Math.Abs(missing) > BatchSize)
@@ -43,18 +43,18 @@ internal sealed class ReplicaSetReconciler : IReconciler
             pods = [.. context.Cache.OwnedBy(ResourceName.Pods, obj).Where(Selectors.IsActive)];
         }
 
-        TimeSpan? again = Availability.Count(pods, obj.Number("spec", "minReadySeconds"), context.Now, out long ready, out long available);
+        TimeSpan? again = Availability.Count(pods, obj.NumberAt("spec", "minReadySeconds"), context.Now, out long ready, out long available);
         JsonObject status = new() { ["replicas"] = pods.Count };
         DeploymentReconciler.Set(status, "fullyLabeledReplicas", pods.Count);
         DeploymentReconciler.Set(status, "readyReplicas", ready);
         DeploymentReconciler.Set(status, "availableReplicas", available);
-        DeploymentReconciler.Set(status, "observedGeneration", obj.Number("metadata", "generation"));
+        DeploymentReconciler.Set(status, "observedGeneration", obj.NumberAt("metadata", "generation"));
         context.UpdateStatus(Resource, context.Cache.Get(Resource, ObjectCache.KeyOf(obj)) ?? obj, status);
         return again;
     }
 
     // What is lost least by deleting goes first: unbound, then not ready, then the rest.
-    private static int Worth(JsonObject pod) => pod.Text("spec", "nodeName").Length == 0 ? 0 : Selectors.IsReady(pod) ? 2 : 1;
+    private static int Worth(JsonObject pod) => pod.TextAt("spec", "nodeName").Length == 0 ? 0 : Selectors.IsReady(pod) ? 2 : 1;
 }
 
 /// <summary>Counts ready and available pods.</summary>
@@ -69,7 +69,7 @@ internal static class Availability
         foreach (JsonObject pod in pods.Where(p => Selectors.IsReady(p)))
         {
             ready++;
-            JsonObject condition = pod.Items("status", "conditions").First(c => c.Text("type") == "Ready");
+            JsonObject condition = pod.Items("status", "conditions").First(c => c.TextAt("type") == "Ready");
             TimeSpan left = Durations.TryParse(condition["lastTransitionTime"], out DateTimeOffset since)
                 ? since + TimeSpan.FromSeconds(minReadySeconds) - now : TimeSpan.Zero;
             if (minReadySeconds == 0 || left <= TimeSpan.Zero)

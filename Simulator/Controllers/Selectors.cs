@@ -11,12 +11,12 @@ internal static class Selectors
     public static bool Selects(JsonObject selecting, JsonObject pod)
     {
         JsonNode? selector = selecting.At("spec", "selector");
-        if (selecting.Text("kind") != "Service")
+        if (selecting.TextAt("kind") != "Service")
         {
             return Matches(selector, pod.At("metadata", "labels"));
         }
 
-        return selector is JsonObject { Count: > 0 } labels && labels.All(l => pod.Text("metadata", "labels", l.Key) == l.Value.Text());
+        return selector is JsonObject { Count: > 0 } labels && labels.All(l => pod.TextAt("metadata", "labels", l.Key) == l.Value.TextAt());
     }
 
     /// <summary>Whether labels satisfy a LabelSelector; a missing selector matches nothing, an empty one everything.</summary>
@@ -27,14 +27,14 @@ internal static class Selectors
             return false;
         }
 
-        bool labelsMatch = selector.At("matchLabels") is not JsonObject wanted || wanted.All(w => labels.Text(w.Key) == w.Value.Text() && labels.At(w.Key) is not null);
+        bool labelsMatch = selector.At("matchLabels") is not JsonObject wanted || wanted.All(w => labels.TextAt(w.Key) == w.Value.TextAt() && labels.At(w.Key) is not null);
         return labelsMatch && selector.Items("matchExpressions").All(e =>
         {
-            JsonNode? value = labels.At(e.Text("key"));
-            return e.Text("operator") switch
+            JsonNode? value = labels.At(e.TextAt("key"));
+            return e.TextAt("operator") switch
             {
-                "In" => value is not null && e.Texts("values").Contains(value.Text()),
-                "NotIn" => value is null || !e.Texts("values").Contains(value.Text()),
+                "In" => value is not null && e.Texts("values").Contains(value.TextAt()),
+                "NotIn" => value is null || !e.Texts("values").Contains(value.TextAt()),
                 "Exists" => value is not null,
                 "DoesNotExist" => value is null,
                 _ => false,
@@ -50,32 +50,32 @@ internal static class Selectors
             return false;
         }
 
-        if (podSpec.At("nodeSelector") is JsonObject wanted && !wanted.All(w => node.Text("metadata", "labels", w.Key) == w.Value.Text()))
+        if (podSpec.At("nodeSelector") is JsonObject wanted && !wanted.All(w => node.TextAt("metadata", "labels", w.Key) == w.Value.TextAt()))
         {
             return false;
         }
 
-        return node.Items("spec", "taints").Where(t => t.Text("effect") is "NoSchedule" or "NoExecute").All(t =>
-            (daemon && t.Text("key").StartsWith("node.kubernetes.io/", StringComparison.Ordinal)) || podSpec.Items("tolerations").Any(o => Tolerates(o, t)));
+        return node.Items("spec", "taints").Where(t => t.TextAt("effect") is "NoSchedule" or "NoExecute").All(t =>
+            (daemon && t.TextAt("key").StartsWith("node.kubernetes.io/", StringComparison.Ordinal)) || podSpec.Items("tolerations").Any(o => Tolerates(o, t)));
     }
 
     /// <summary>Whether the condition Ready (or another) of an object is true.</summary>
     public static bool IsReady(JsonObject obj, string type = "Ready") =>
-        obj.Items("status", "conditions").Any(c => c.Text("type") == type && c.Text("status") == "True");
+        obj.Items("status", "conditions").Any(c => c.TextAt("type") == type && c.TextAt("status") == "True");
 
     public static bool IsEnding(JsonObject obj) => obj.At("metadata", "deletionTimestamp") is not null;
 
-    public static bool IsFinished(JsonObject pod) => pod.Text("status", "phase") is "Succeeded" or "Failed";
+    public static bool IsFinished(JsonObject pod) => pod.TextAt("status", "phase") is "Succeeded" or "Failed";
 
     /// <summary>Counts for its controller: neither finished nor on its way out.</summary>
     public static bool IsActive(JsonObject pod) => !IsEnding(pod) && !IsFinished(pod);
 
     /// <summary>True while pods wait that this node might now take.</summary>
     public static bool SchedulingChanged(JsonObject node, ControllerContext context) =>
-        IsReady(node) && context.Cache.All(ResourceName.Pods).Any(p => p.Text("spec", "nodeName").Length == 0);
+        IsReady(node) && context.Cache.All(ResourceName.Pods).Any(p => p.TextAt("spec", "nodeName").Length == 0);
 
     private static bool Tolerates(JsonObject toleration, JsonObject taint) =>
-        (toleration.Text("effect").Length == 0 || toleration.Text("effect") == taint.Text("effect"))
-        && (toleration.Text("key").Length == 0 ? toleration.Text("operator") == "Exists" : toleration.Text("key") == taint.Text("key"))
-        && (toleration.Text("operator") == "Exists" || toleration.Text("value") == taint.Text("value"));
+        (toleration.TextAt("effect").Length == 0 || toleration.TextAt("effect") == taint.TextAt("effect"))
+        && (toleration.TextAt("key").Length == 0 ? toleration.TextAt("operator") == "Exists" : toleration.TextAt("key") == taint.TextAt("key"))
+        && (toleration.TextAt("operator") == "Exists" || toleration.TextAt("value") == taint.TextAt("value"));
 }

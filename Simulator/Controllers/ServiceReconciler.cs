@@ -24,32 +24,32 @@ internal sealed class ServiceReconciler : IReconciler
         }
 
         JsonArray endpoints = [];
-        foreach (JsonObject pod in context.Cache.In(ResourceName.Pods, obj.Text("metadata", "namespace"))
-            .Where(p => p.Text("status", "podIP").Length > 0 && !Selectors.IsFinished(p) && Selectors.Selects(obj, p)).Take(MaxEndpoints))
+        foreach (JsonObject pod in context.Cache.In(ResourceName.Pods, obj.TextAt("metadata", "namespace"))
+            .Where(p => p.TextAt("status", "podIP").Length > 0 && !Selectors.IsFinished(p) && Selectors.Selects(obj, p)).Take(MaxEndpoints))
         {
             bool ready = Selectors.IsReady(pod);
             bool ending = Selectors.IsEnding(pod);
             endpoints.Add(new JsonObject
             {
-                ["addresses"] = new JsonArray(pod.Text("status", "podIP")),
+                ["addresses"] = new JsonArray(pod.TextAt("status", "podIP")),
                 ["conditions"] = new JsonObject { ["ready"] = ready && !ending, ["serving"] = ready, ["terminating"] = ending },
-                ["nodeName"] = pod.Text("spec", "nodeName"),
+                ["nodeName"] = pod.TextAt("spec", "nodeName"),
                 ["targetRef"] = new JsonObject
                 {
                     ["kind"] = "Pod",
-                    ["namespace"] = pod.Text("metadata", "namespace"),
-                    ["name"] = pod.Text("metadata", "name"),
-                    ["uid"] = pod.Text("metadata", "uid"),
+                    ["namespace"] = pod.TextAt("metadata", "namespace"),
+                    ["name"] = pod.TextAt("metadata", "name"),
+                    ["uid"] = pod.TextAt("metadata", "uid"),
                 },
             });
         }
 
         JsonArray ports = [.. obj.Items("spec", "ports").Select(p => new JsonObject
         {
-            ["name"] = p.Text("name"), ["protocol"] = p.Text("protocol"), ["port"] = p.At("targetPort") is { } target && target.Number() > 0 ? target.Number() : p.Number("port"),
+            ["name"] = p.TextAt("name"), ["protocol"] = p.TextAt("protocol"), ["port"] = p.At("targetPort") is { } target && target.NumberAt() > 0 ? target.NumberAt() : p.NumberAt("port"),
         })];
-        string ns = obj.Text("metadata", "namespace");
-        string name = obj.Text("metadata", "name") + "-slice";
+        string ns = obj.TextAt("metadata", "namespace");
+        string name = obj.TextAt("metadata", "name") + "-slice";
         if (context.Store.Get(EndpointSlices, ns, name) is { } slice)
         {
             if (!JsonNode.DeepEquals(slice["endpoints"], endpoints) || !JsonNode.DeepEquals(slice["ports"], ports))
@@ -70,7 +70,7 @@ internal sealed class ServiceReconciler : IReconciler
             {
                 ["name"] = name,
                 ["namespace"] = ns,
-                ["labels"] = new JsonObject { ["endpointslice.kubernetes.io/managed-by"] = Manager, [ServiceLabel] = obj.Text("metadata", "name") },
+                ["labels"] = new JsonObject { ["endpointslice.kubernetes.io/managed-by"] = Manager, [ServiceLabel] = obj.TextAt("metadata", "name") },
                 ["ownerReferences"] = new JsonArray(ControllerContext.OwnerReference(obj)),
             },
             ["addressType"] = "IPv4",
@@ -88,7 +88,7 @@ internal sealed class DisruptionBudgetReconciler : IReconciler
 
     public TimeSpan? Reconcile(JsonObject obj, ControllerContext context)
     {
-        JsonObject[] pods = [.. context.Cache.In(ResourceName.Pods, obj.Text("metadata", "namespace")).Where(p => Selectors.IsActive(p) && Selectors.Selects(obj, p))];
+        JsonObject[] pods = [.. context.Cache.In(ResourceName.Pods, obj.TextAt("metadata", "namespace")).Where(p => Selectors.IsActive(p) && Selectors.Selects(obj, p))];
         long expected = pods.Length;
         long healthy = pods.Count(p => Selectors.IsReady(p));
         long desired = obj.At("spec", "maxUnavailable") is { } most
@@ -105,7 +105,7 @@ internal sealed class DisruptionBudgetReconciler : IReconciler
         status["currentHealthy"] = healthy;
         status["desiredHealthy"] = desired;
         status["expectedPods"] = expected;
-        DeploymentReconciler.Set(status, "observedGeneration", obj.Number("metadata", "generation"));
+        DeploymentReconciler.Set(status, "observedGeneration", obj.NumberAt("metadata", "generation"));
         context.SetCondition(status, "DisruptionAllowed", allowed > 0 ? "True" : "False", allowed > 0 ? "SufficientPods" : "InsufficientPods", "");
         context.UpdateStatus(Resource, obj, status);
         return null;

@@ -16,22 +16,22 @@ internal sealed class StatefulSetReconciler : IReconciler
 
     public TimeSpan? Reconcile(JsonObject obj, ControllerContext context)
     {
-        string update = $"{obj.Text("metadata", "name")}-{DeploymentReconciler.HashOf(obj.At("spec", "template"))}";
+        string update = $"{obj.TextAt("metadata", "name")}-{DeploymentReconciler.HashOf(obj.At("spec", "template"))}";
         if (!Selectors.IsEnding(obj))
         {
             Act(obj, update, context);
         }
 
         List<JsonObject> pods = [.. context.Cache.OwnedBy(ResourceName.Pods, obj).Where(Selectors.IsActive)];
-        TimeSpan? again = Availability.Count(pods, obj.Number("spec", "minReadySeconds"), context.Now, out long ready, out long available);
-        long updated = pods.Count(p => p.Text("metadata", "labels", RevisionLabel) == update);
-        bool complete = updated == pods.Count && pods.Count == obj.Number("spec", "replicas") && ready == pods.Count;
-        string known = obj.Text("status", "currentRevision");
+        TimeSpan? again = Availability.Count(pods, obj.NumberAt("spec", "minReadySeconds"), context.Now, out long ready, out long available);
+        long updated = pods.Count(p => p.TextAt("metadata", "labels", RevisionLabel) == update);
+        bool complete = updated == pods.Count && pods.Count == obj.NumberAt("spec", "replicas") && ready == pods.Count;
+        string known = obj.TextAt("status", "currentRevision");
         string current = complete || known.Length == 0 ? update : known;
         JsonObject status = new() { ["replicas"] = pods.Count, ["availableReplicas"] = available };
-        DeploymentReconciler.Set(status, "observedGeneration", obj.Number("metadata", "generation"));
+        DeploymentReconciler.Set(status, "observedGeneration", obj.NumberAt("metadata", "generation"));
         DeploymentReconciler.Set(status, "readyReplicas", ready);
-        DeploymentReconciler.Set(status, "currentReplicas", pods.Count(p => p.Text("metadata", "labels", RevisionLabel) == current));
+        DeploymentReconciler.Set(status, "currentReplicas", pods.Count(p => p.TextAt("metadata", "labels", RevisionLabel) == current));
         DeploymentReconciler.Set(status, "updatedReplicas", updated);
         status["currentRevision"] = current;
         status["updateRevision"] = update;
@@ -42,13 +42,13 @@ internal sealed class StatefulSetReconciler : IReconciler
 
     private static void Act(JsonObject obj, string update, ControllerContext context)
     {
-        long replicas = obj.Number("spec", "replicas");
-        long start = obj.Number("spec", "ordinals", "start");
-        bool ordered = obj.Text("spec", "podManagementPolicy") != "Parallel";
+        long replicas = obj.NumberAt("spec", "replicas");
+        long start = obj.NumberAt("spec", "ordinals", "start");
+        bool ordered = obj.TextAt("spec", "podManagementPolicy") != "Parallel";
         Dictionary<long, JsonObject> pods = [];
         foreach (JsonObject pod in context.Cache.OwnedBy(ResourceName.Pods, obj))
         {
-            string name = pod.Text("metadata", "name");
+            string name = pod.TextAt("metadata", "name");
             if (long.TryParse(name.AsSpan(name.LastIndexOf('-') + 1), out long ordinal))
             {
                 pods[ordinal] = pod;
@@ -86,12 +86,12 @@ internal sealed class StatefulSetReconciler : IReconciler
             }
         }
 
-        if (obj.Text("spec", "updateStrategy", "type") == "OnDelete")
+        if (obj.TextAt("spec", "updateStrategy", "type") == "OnDelete")
         {
             return;
         }
 
-        long partition = obj.Number("spec", "updateStrategy", "rollingUpdate", "partition");
+        long partition = obj.NumberAt("spec", "updateStrategy", "rollingUpdate", "partition");
         for (long ordinal = start + replicas - 1; ordinal >= start + partition; ordinal--)
         {
             JsonObject? pod = pods.GetValueOrDefault(ordinal);
@@ -100,7 +100,7 @@ internal sealed class StatefulSetReconciler : IReconciler
                 return;
             }
 
-            if (pod.Text("metadata", "labels", RevisionLabel) != update)
+            if (pod.TextAt("metadata", "labels", RevisionLabel) != update)
             {
                 Delete(obj, pod, context);
                 return;
@@ -116,7 +116,7 @@ internal sealed class StatefulSetReconciler : IReconciler
     private static void Create(JsonObject obj, long ordinal, string revision, ControllerContext context)
     {
         JsonObject pod = ControllerContext.PodFor(obj, obj.At("spec", "template"));
-        string name = string.Create(CultureInfo.InvariantCulture, $"{obj.Text("metadata", "name")}-{ordinal}");
+        string name = string.Create(CultureInfo.InvariantCulture, $"{obj.TextAt("metadata", "name")}-{ordinal}");
         JsonObject metadata = pod["metadata"]!.AsObject();
         metadata["name"] = name;
         if (metadata["labels"] is not JsonObject labels)
@@ -128,15 +128,15 @@ internal sealed class StatefulSetReconciler : IReconciler
         labels[NameLabel] = name;
         labels["apps.kubernetes.io/pod-index"] = ordinal.ToString(CultureInfo.InvariantCulture);
         pod["spec"]!["hostname"] = name;
-        pod["spec"]!["subdomain"] = obj.Text("spec", "serviceName");
+        pod["spec"]!["subdomain"] = obj.TextAt("spec", "serviceName");
         context.Create(ResourceName.Pods, pod);
-        context.Events.Record(obj, "Normal", "SuccessfulCreate", $"create Pod {name} in StatefulSet {obj.Text("metadata", "name")} successful", Component);
+        context.Events.Record(obj, "Normal", "SuccessfulCreate", $"create Pod {name} in StatefulSet {obj.TextAt("metadata", "name")} successful", Component);
     }
 
     private static void Delete(JsonObject obj, JsonObject pod, ControllerContext context)
     {
         context.Delete(ResourceName.Pods, pod);
         context.Events.Record(obj, "Normal", "SuccessfulDelete",
-            $"delete Pod {pod.Text("metadata", "name")} in StatefulSet {obj.Text("metadata", "name")} successful", Component);
+            $"delete Pod {pod.TextAt("metadata", "name")} in StatefulSet {obj.TextAt("metadata", "name")} successful", Component);
     }
 }

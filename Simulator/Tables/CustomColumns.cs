@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using MultiCluster.Simulator.Storage;
 
 namespace MultiCluster.Simulator.Tables;
 
@@ -12,9 +13,9 @@ internal static class CustomColumns
         List<(TableColumn Column, string Path)> columns = [];
         foreach (JsonObject column in printerColumns.OfType<JsonObject>())
         {
-            string path = column.Text("jsonPath");
-            string description = column.Text("description") is { Length: > 0 } text ? text : $"Custom resource definition column (in JSONPath format): {path}";
-            columns.Add((new TableColumn(column.Text("name"), column.Text("type"), column.Text("format"), (int)column.Number("priority"), description), path));
+            string path = column.TextAt("jsonPath");
+            string description = column.TextAt("description") is { Length: > 0 } text ? text : $"Custom resource definition column (in JSONPath format): {path}";
+            columns.Add((new TableColumn(column.TextAt("name"), column.TextAt("type"), column.TextAt("format"), (int)column.NumberAt("priority"), description), path));
         }
 
         // Without declared columns the age is shown; with them only what was asked for.
@@ -25,7 +26,7 @@ internal static class CustomColumns
 
         TableColumn name = TableLayouts.Default.Columns[0];
         return new TableLayout([name, .. columns.Select(c => c.Column)],
-            (item, now) => [item.Text("metadata", "name"), .. columns.Select(c => Cell(c.Column.Type, Find(item, c.Path), now))]);
+            (item, now) => [item.TextAt("metadata", "name"), .. columns.Select(c => Cell(c.Column.Type, Find(item, c.Path), now))]);
     }
 
     private static JsonNode? Cell(string type, List<JsonNode?> found, DateTimeOffset now)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using MultiCluster.Simulator.Storage;
 
 namespace MultiCluster.Simulator.Tables;
 
@@ -9,11 +10,11 @@ internal static class PodCells
     {
         JsonNode? status = pod["status"];
         Dictionary<string, bool> sidecars = pod.Items("spec", "initContainers")
-            .GroupBy(c => c.Text("name")).ToDictionary(g => g.Key, g => g.First().Text("restartPolicy") == "Always");
+            .GroupBy(c => c.TextAt("name")).ToDictionary(g => g.Key, g => g.First().TextAt("restartPolicy") == "Always");
         int total = pod.Items("spec", "containers").Count() + sidecars.Values.Count(s => s);
-        string reason = status.Text("reason") is { Length: > 0 } given ? given : status.Text("phase");
-        JsonObject? scheduled = status.Items("conditions").FirstOrDefault(c => c.Text("type") == "PodScheduled");
-        reason = scheduled.Text("reason") == "SchedulingGated" ? "SchedulingGated" : reason;
+        string reason = status.TextAt("reason") is { Length: > 0 } given ? given : status.TextAt("phase");
+        JsonObject? scheduled = status.Items("conditions").FirstOrDefault(c => c.TextAt("type") == "PodScheduled");
+        reason = scheduled.TextAt("reason") == "SchedulingGated" ? "SchedulingGated" : reason;
 
         var restarts = new RestartCount();
         int ready = 0;
@@ -22,7 +23,7 @@ internal static class PodCells
         for (int i = 0; i < init.Length; i++)
         {
             JsonObject container = init[i];
-            bool sidecar = sidecars.GetValueOrDefault(container.Text("name"));
+            bool sidecar = sidecars.GetValueOrDefault(container.TextAt("name"));
             restarts.Add(container, sidecar);
             if (sidecar && container.Flag("started"))
             {
@@ -30,7 +31,7 @@ internal static class PodCells
                 continue;
             }
 
-            if (container.At("state", "terminated") is { } ended && ended.Number("exitCode") == 0)
+            if (container.At("state", "terminated") is { } ended && ended.NumberAt("exitCode") == 0)
             {
                 continue;
             }
@@ -47,7 +48,7 @@ internal static class PodCells
             foreach (JsonObject container in status.Items("containerStatuses").Reverse())
             {
                 restarts.Add(container, counts: true);
-                if (container.Text("state", "waiting", "reason") is { Length: > 0 } waiting)
+                if (container.TextAt("state", "waiting", "reason") is { Length: > 0 } waiting)
                 {
                     reason = waiting;
                 }
@@ -64,20 +65,20 @@ internal static class PodCells
 
             if (reason == "Completed" && running)
             {
-                reason = status.Items("conditions").Any(c => c.Text("type") == "Ready" && c.Text("status") == "True") ? "Running" : "NotReady";
+                reason = status.Items("conditions").Any(c => c.TextAt("type") == "Ready" && c.TextAt("status") == "True") ? "Running" : "NotReady";
             }
         }
 
         if (pod.At("metadata", "deletionTimestamp") is not null)
         {
-            reason = status.Text("reason") == "NodeLost" ? "Unknown" : status.Text("phase") is "Succeeded" or "Failed" ? reason : "Terminating";
+            reason = status.TextAt("reason") == "NodeLost" ? "Unknown" : status.TextAt("phase") is "Succeeded" or "Failed" ? reason : "Terminating";
         }
 
         return
         [
-            pod.Text("metadata", "name"), $"{ready}/{total}", reason, restarts.Display(now), Durations.Since(pod.At("metadata", "creationTimestamp"), now),
-            OrNone(status.Items("podIPs").FirstOrDefault().Text("ip") is { Length: > 0 } ip ? ip : status.Text("podIP")), OrNone(pod.Text("spec", "nodeName")),
-            OrNone(status.Text("nominatedNodeName")), Gates(pod),
+            pod.TextAt("metadata", "name"), $"{ready}/{total}", reason, restarts.Display(now), Durations.Since(pod.At("metadata", "creationTimestamp"), now),
+            OrNone(status.Items("podIPs").FirstOrDefault().TextAt("ip") is { Length: > 0 } ip ? ip : status.TextAt("podIP")), OrNone(pod.TextAt("spec", "nodeName")),
+            OrNone(status.TextAt("nominatedNodeName")), Gates(pod),
         ];
     }
 
@@ -85,8 +86,8 @@ internal static class PodCells
 
     private static string Gates(JsonObject pod)
     {
-        string[] gates = [.. pod.Items("spec", "readinessGates").Select(g => g.Text("conditionType"))];
-        int open = gates.Count(g => pod.Items("status", "conditions").Any(c => c.Text("type") == g && c.Text("status") == "True"));
+        string[] gates = [.. pod.Items("spec", "readinessGates").Select(g => g.TextAt("conditionType"))];
+        int open = gates.Count(g => pod.Items("status", "conditions").Any(c => c.TextAt("type") == g && c.TextAt("status") == "True"));
         return gates.Length == 0 ? "<none>" : $"{open}/{gates.Length}";
     }
 
@@ -97,18 +98,18 @@ internal static class PodCells
             return EndReason(ended, "Init:");
         }
 
-        string waiting = container.Text("state", "waiting", "reason");
+        string waiting = container.TextAt("state", "waiting", "reason");
         return waiting.Length > 0 && waiting != "PodInitializing" ? "Init:" + waiting : $"Init:{index}/{total}";
     }
 
     private static string EndReason(JsonNode ended, string prefix)
     {
-        if (ended.Text("reason") is { Length: > 0 } reason)
+        if (ended.TextAt("reason") is { Length: > 0 } reason)
         {
             return prefix + reason;
         }
 
-        return ended.Number("signal") != 0 ? $"{prefix}Signal:{ended.Number("signal")}" : $"{prefix}ExitCode:{ended.Number("exitCode")}";
+        return ended.NumberAt("signal") != 0 ? $"{prefix}Signal:{ended.NumberAt("signal")}" : $"{prefix}ExitCode:{ended.NumberAt("exitCode")}";
     }
 
     /// <summary>Restarts, and when the last one was.</summary>
@@ -122,8 +123,8 @@ internal static class PodCells
         // Restarts of ordinary init containers stop counting once the pod's own containers have begun.
         public void Add(JsonObject container, bool counts)
         {
-            _all += container.Number("restartCount");
-            _lasting += counts ? container.Number("restartCount") : 0;
+            _all += container.NumberAt("restartCount");
+            _lasting += counts ? container.NumberAt("restartCount") : 0;
             if (Durations.TryParse(container.At("lastState", "terminated", "finishedAt"), out DateTimeOffset ended))
             {
                 _last = ended > _last ? ended : _last;

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using MultiCluster.Simulator.Storage;
 
 namespace MultiCluster.Simulator.Tables;
 

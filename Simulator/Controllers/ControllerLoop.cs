@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Text.Json.Nodes;
+using MultiCluster.Simulator.Json;
 using System.Threading.Channels;
 using MultiCluster.Simulator.Storage;
 using MultiCluster.Simulator.Tables;
@@ -46,9 +47,8 @@ internal sealed class ControllerLoop : IAsyncDisposable
         _context = new ControllerContext(store, options, Enqueue);
         IReconciler[] all =
         [
-            new NamespaceReconciler(), new DeploymentReconciler(), new ReplicaSetReconciler(), new StatefulSetReconciler(), new DaemonSetReconciler(),
+            new DeploymentReconciler(), new ReplicaSetReconciler(), new StatefulSetReconciler(), new DaemonSetReconciler(),
             new JobReconciler(), new PodScheduler(), new PodRunner(), new NodeHeartbeat(), new ServiceReconciler(), new DisruptionBudgetReconciler(),
-            .. GarbageCollector.ForAll(),
         ];
         _reconcilers = all.GroupBy(r => r.Resource).ToFrozenDictionary(g => g.Key, g => g.ToArray());
         _timer = store.Time.CreateTimer(_ => _signals.Writer.TryWrite(default), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -152,10 +152,6 @@ internal sealed class ControllerLoop : IAsyncDisposable
                 _context.Cache.Remove(resource, key);
             }
 
-            foreach ((ResourceName dependent, JsonObject obj) in _context.Cache.Dependents(change.Object.TextAt("metadata", "uid")))
-            {
-                Enqueue(dependent, ObjectCache.KeyOf(obj));
-            }
         }
         else
         {
@@ -191,11 +187,6 @@ internal sealed class ControllerLoop : IAsyncDisposable
         {
             EnqueueAll(ResourceName.DaemonSets, _ => true);
             EnqueueAll(ResourceName.Pods, p => p.TextAt("spec", "nodeName").Length == 0);
-        }
-
-        if (ns.Length > 0 && _context.Cache.Get(ResourceName.Namespaces, ns) is { } space && space.At("metadata", "deletionTimestamp") is not null)
-        {
-            Enqueue(ResourceName.Namespaces, ns);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;
 using MultiCluster.Simulator.Tables;
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;
 using MultiCluster.Simulator.Tables;
 

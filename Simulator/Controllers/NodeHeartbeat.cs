@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;
 using MultiCluster.Simulator.Tables;
 
@@ -51,7 +52,7 @@ internal sealed class NodeHeartbeat : IReconciler
             lease["spec"]!["renewTime"] = now;
             context.Store.Update(ResourceName.Leases, lease, manager: "kubelet");
         }
-        else if (context.Cache.Get(ResourceName.Namespaces, LeaseNamespace) is not null)
+        else if (context.Store.Get(ResourceName.Namespaces, null, LeaseNamespace) is not null)
         {
             context.Store.Create(ResourceName.Leases, new JsonObject
             {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;
 using MultiCluster.Simulator.Tables;
 

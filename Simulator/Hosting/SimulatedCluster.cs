@@ -1,4 +1,5 @@
 using System.Security.Cryptography.X509Certificates;
+using MultiCluster.Simulator.Controllers;
 using MultiCluster.Simulator.Faults;
 using MultiCluster.Simulator.Housekeeping;
 using MultiCluster.Simulator.Protocol;
@@ -21,6 +22,7 @@ public sealed class SimulatedCluster : IAsyncDisposable
     private readonly ServerParts _server;
     private readonly CustomResourceCatalog _definitions;
     private readonly Housekeeper? _housekeeper;
+    private readonly ControllerLoop? _controllers;
 
     private SimulatedCluster(SimulatedClusterOptions options)
     {
@@ -47,6 +49,7 @@ public sealed class SimulatedCluster : IAsyncDisposable
         _listener = new ApiListener(_server, Faults, _authority);
         _definitions = new CustomResourceCatalog(registry);
         _housekeeper = options.Housekeeping ? new Housekeeper(registry, _authority.Pem) : null;
+        _controllers = options.Controllers ? ControllerLoop.Start(new RegistryObjectStore(registry), options.ControllerSettings) : null;
     }
 
     /// <summary>How it was made.</summary>
@@ -166,6 +169,11 @@ public sealed class SimulatedCluster : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (_controllers is not null)
+        {
+            await _controllers.DisposeAsync();
+        }
+
         if (_housekeeper is not null)
         {
             await _housekeeper.DisposeAsync();

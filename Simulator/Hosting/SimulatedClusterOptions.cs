@@ -1,3 +1,5 @@
+using MultiCluster.Simulator.Controllers;
+
 namespace MultiCluster.Simulator.Hosting;
 
 /// <summary>A user of a simulated cluster who comes with a bearer token.</summary>
@@ -55,4 +57,8 @@ public sealed class SimulatedClusterOptions
     /// <summary>Whether workload controllers, a scheduler and simulated kubelets run: Deployments become running Pods on the nodes there are.</summary>
     /// <value>Default false.</value>
     public bool Controllers { get; set; }
+
+    /// <summary>How fast and how well those controllers work; without effect unless <see cref="Controllers"/> is set.</summary>
+    /// <value>Default as in <see cref="ControllerOptions"/>.</value>
+    public ControllerOptions ControllerSettings { get; set; } = new();
 }

@@ -264,6 +264,9 @@ internal sealed partial class ObjectRegistry(ClusterStore store, TimeProvider ti
         if (options.Subresource == "status")
         {
             JsonNode? managedNow = metadata["managedFields"]?.DeepClone();
+
+            // The deployment controller writes the revision annotation together with the status, and the real server lets it.
+            JsonNode? annotations = resource.Storage == ResourceName.Deployments ? metadata["annotations"]?.DeepClone() : null;
             foreach (string key in tree.Select(p => p.Key).Where(k => k != "status").ToArray())
             {
                 tree.Remove(key);
@@ -278,6 +281,10 @@ internal sealed partial class ObjectRegistry(ClusterStore store, TimeProvider ti
             }
 
             tree.Section("metadata")["managedFields"] = managedNow;
+            if (annotations is not null)
+            {
+                tree.Section("metadata")["annotations"] = annotations;
+            }
         }
         else if (statusApart && options.Subresource is "")
         {

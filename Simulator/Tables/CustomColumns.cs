@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using MultiCluster.Simulator.Storage;
+using MultiCluster.Simulator.Json;
 
 namespace MultiCluster.Simulator.Tables;
 

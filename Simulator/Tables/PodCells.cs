@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using MultiCluster.Simulator.Storage;
+using MultiCluster.Simulator.Json;
 
 namespace MultiCluster.Simulator.Tables;
 

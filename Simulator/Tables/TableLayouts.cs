@@ -1,7 +1,7 @@
 using System.Collections.Frozen;
 using System.Globalization;
 using System.Text.Json.Nodes;
-using MultiCluster.Simulator.Storage;
+using MultiCluster.Simulator.Json;
 
 namespace MultiCluster.Simulator.Tables;
 

@@ -273,6 +273,9 @@ public sealed record ClusterSummary
 
     /// <summary>Counts the reports of one activation; an older one never replaces a newer.</summary>
     [Id(18)] public long Sequence { get; init; }
+
+    /// <summary>Generation of the entry that its grain holds; a fleet that holds an older one asks for it by refusing the report.</summary>
+    [Id(19)] public long Generation { get; init; }
 }
 
 /// <summary>Amounts of what a pod may ask for.</summary>

@@ -24,7 +24,7 @@ public interface IFleetGrain : IGrainWithStringKey
     [Alias("dismiss")]
     Task<long> DismissAsync(string name, long leftAt);
 
-    /// <summary>Takes the latest summary of a cluster. Returns false where the cluster is not registered: it must be admitted again.</summary>
+    /// <summary>Takes the latest summary of a cluster. Returns false where the fleet lacks the cluster or its last change: it must be admitted again.</summary>
     [Alias("report")]
     Task<bool> ReportAsync(ClusterSummary summary);
 

@@ -41,6 +41,9 @@ internal sealed partial class HealthMonitor
     /// <summary>Called after every probe, on the loop's thread.</summary>
     public Action? Probed { get; init; }
 
+    /// <summary>Set by who wants a probe before the next is due.</summary>
+    public required WakeSignal Wake { get; init; }
+
     /// <summary>Takes over a probe and a version that a check has just made, so that the phase shows at once.</summary>
     /// <remarks>Only before <see cref="RunAsync"/>.</remarks>
     public void Seed(ProbeResult probe, string version) => Take(probe, version);
@@ -54,7 +57,7 @@ internal sealed partial class HealthMonitor
             // unless a check has just made one.
             if (Current.ProbedAt is not null)
             {
-                await Task.Delay(_options.ProbeInterval * (1 - (Random.Shared.NextDouble() * 0.1)), _time, stop);
+                await Wake.WaitAsync(_options.ProbeInterval * (1 - (Random.Shared.NextDouble() * 0.1)), stop);
             }
 
             await ProbeAsync(stop);

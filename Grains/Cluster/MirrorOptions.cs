@@ -1,4 +1,6 @@
 using Microsoft.Extensions.Options;
+using MultiCluster.Clusters;
+using MultiCluster.Grains.Mirror;
 
 namespace MultiCluster.Grains.Cluster;
 
@@ -58,9 +60,24 @@ public sealed class MirrorOptions
     /// <value>Default 10 seconds, from 100 ms to 1 hour.</value>
     public TimeSpan StaleGrace { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Most bytes of compressed objects per cluster where its own scope sets no budget; 0 for no limit.</summary>
-    /// <value>Default 4 GiB. A kind that passes the budget is dropped from the mirror and marked; the others stay.</value>
+    /// <summary>How long a kind must be missing from discovery, and answer 404, before its objects go.</summary>
+    /// <value>
+    /// Default 5 seconds, from 10 ms to 1 hour; ten times as long where only discovery misses it. A server that has just
+    /// started forgets for a moment to name custom resources, and deleting them all for that would be a false alarm.
+    /// </value>
+    public TimeSpan VanishedAfter { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Most bytes that the packed objects of one cluster may take where its own scope sets no budget; 0 for no limit.</summary>
+    /// <value>Default 4 GiB, else at least 1 MiB. A kind that would go beyond it stays as it is and counts as out of sync.</value>
     public long ByteBudget { get; set; } = 4L << 30;
+
+    /// <summary>Most changes of one cluster that are kept for watches that resume.</summary>
+    /// <value>Default 20,000, from 256 to 10,000,000; each costs about 100 bytes beside the old state of its object.</value>
+    public int HistoryChanges { get; set; } = 20_000;
+
+    /// <summary>Most bytes of old states that the history of one cluster keeps beyond what the mirror itself holds.</summary>
+    /// <value>Default 16 MiB, from 64 KiB to 16 GiB.</value>
+    public long HistoryBytes { get; set; } = 16 << 20;
 
     /// <summary>How often the mirror's own condition is looked at: staleness, budget, discovery that fell due.</summary>
     /// <value>Default 1 second, from 10 ms to 1 minute.</value>
@@ -69,6 +86,18 @@ public sealed class MirrorOptions
     /// <summary>How long loops get to end when a cluster is switched off, removed or moved.</summary>
     /// <value>Default 5 seconds, from 100 ms to 1 minute. What is left after it ends by itself and can change nothing any more.</value>
     public TimeSpan StopTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    internal MirrorBounds BoundsFor(MirrorScope scope) => new()
+    {
+        ByteBudget = (scope.ByteBudget, ByteBudget) switch
+        {
+            ( > 0, _) => scope.ByteBudget,
+            (_, > 0) => ByteBudget,
+            _ => null,
+        },
+        HistoryChanges = HistoryChanges,
+        HistoryBytes = HistoryBytes,
+    };
 
     internal TimeSpan StaleAfter => BookmarkInterval + StaleGrace;
 }
@@ -87,7 +116,10 @@ internal sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
         Require(options.DegradedAfter is >= 1 and <= 100, "Mirror:DegradedAfter must lie between 1 and 100.");
         Within(options.BookmarkInterval, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), nameof(options.BookmarkInterval));
         Within(options.StaleGrace, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1), nameof(options.StaleGrace));
-        Require(options.ByteBudget >= 0, "Mirror:ByteBudget must not be negative; 0 means no limit.");
+        Within(options.VanishedAfter, TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), nameof(options.VanishedAfter));
+        Require(options.ByteBudget is 0 or >= 1 << 20, "Mirror:ByteBudget must be 0 for no limit, or at least 1048576 bytes.");
+        Require(options.HistoryChanges is >= 256 and <= 10_000_000, "Mirror:HistoryChanges must lie between 256 and 10000000.");
+        Require(options.HistoryBytes is >= 64 << 10 and <= 16L << 30, "Mirror:HistoryBytes must lie between 65536 and 17179869184.");
         Within(options.SuperviseInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1), nameof(options.SuperviseInterval));
         Within(options.StopTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1), nameof(options.StopTimeout));
         foreach (string pattern in options.DenyList)

@@ -13,6 +13,7 @@ internal sealed partial class SupervisedLoop : IAsyncDisposable
 {
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan MaxBackoff = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan WellAfter = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan GoodFor = TimeSpan.FromMinutes(5);
 
     private readonly string _cluster;
@@ -23,6 +24,7 @@ internal sealed partial class SupervisedLoop : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _run;
     private ClusterFault? _fault;
+    private long _runsSince;
 
     private SupervisedLoop(string cluster, string name, Func<CancellationToken, Task> body, TimeProvider time, ILogger logger)
     {
@@ -36,8 +38,13 @@ internal sealed partial class SupervisedLoop : IAsyncDisposable
         _run = Task.Run(RunAsync);
     }
 
-    /// <summary>Set while the loop has broken and not yet run well again.</summary>
-    public ClusterFault? Fault => Volatile.Read(ref _fault);
+    /// <summary>What the loop does, for people.</summary>
+    public string Name => _name;
+
+    /// <summary>Set from the moment the loop breaks until it has run well again for half a minute.</summary>
+    public ClusterFault? Fault => Volatile.Read(ref _runsSince) is var since && since != 0 && _time.GetElapsedTime(since) > WellAfter
+        ? null
+        : Volatile.Read(ref _fault);
 
     /// <summary>Starts a loop that runs until it is disposed or its body returns.</summary>
     public static SupervisedLoop Start(string cluster, string name, Func<CancellationToken, Task> body, TimeProvider time, ILogger logger)
@@ -61,6 +68,7 @@ internal sealed partial class SupervisedLoop : IAsyncDisposable
         while (!stop.IsCancellationRequested)
         {
             long started = _time.GetTimestamp();
+            Volatile.Write(ref _runsSince, started);
             try
             {
                 await _body(stop);
@@ -77,6 +85,7 @@ internal sealed partial class SupervisedLoop : IAsyncDisposable
                     backoff = FirstBackoff;
                 }
 
+                Volatile.Write(ref _runsSince, 0);
                 Volatile.Write(ref _fault, new ClusterFault(ClusterFault.Internal, $"The {_name} loop broke and starts over; the log has the details."));
                 LogLoopBroke(_logger, e, _cluster, _name, backoff);
             }
@@ -93,9 +102,6 @@ internal sealed partial class SupervisedLoop : IAsyncDisposable
             backoff = TimeSpan.FromTicks(Math.Min(backoff.Ticks * 2, MaxBackoff.Ticks));
         }
     }
-
-    /// <summary>The body says that it has done a whole round: an earlier break is over.</summary>
-    public void RanWell() => Volatile.Write(ref _fault, null);
 
     [LoggerMessage(4100, LogLevel.Error, "Cluster {Cluster}: the {Loop} loop broke; it starts over in {Backoff}.", EventName = "LoopBroke")]
     private static partial void LogLoopBroke(ILogger logger, Exception exception, string cluster, string loop, TimeSpan backoff);

@@ -111,7 +111,7 @@ internal sealed partial class FleetGrain : Grain, IFleetGrain, IDisposable
         _heard[entry.Name] = _time.GetTimestamp();
         return new Admission(
             _registry.Version,
-            [.. _registry.Clusters.Where(one => IsSameServer(one, entry)).Select(one => one.Name).Order(StringComparer.Ordinal)],
+            [.. _registry.Clusters.Where(one => FleetTwins.AreSameServer(one, entry)).Select(one => one.Name).Order(StringComparer.Ordinal)],
             admitted);
     }
 
@@ -325,12 +325,6 @@ internal sealed partial class FleetGrain : Grain, IFleetGrain, IDisposable
     // The generation counts every change a user makes, so the parts need no comparison.
     private static bool IsSameRegistration(ClusterEntry one, ClusterEntry other)
         => one.Uid == other.Uid && one.Generation == other.Generation && one.Server == other.Server && one.ServerIdentity == other.ServerIdentity;
-
-    private static bool IsSameServer(ClusterEntry one, ClusterEntry other)
-        => one.Name != other.Name
-            && (one.ServerIdentity.Length > 0 && other.ServerIdentity.Length > 0
-                ? one.ServerIdentity == other.ServerIdentity
-                : one.Server.Length > 0 && one.Server == other.Server);
 
     [LoggerMessage(4000, LogLevel.Information, "Fleet: loaded with {Count} clusters.", EventName = "FleetLoaded")]
     private static partial void LogFleetLoaded(ILogger logger, int count);

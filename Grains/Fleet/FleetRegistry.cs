@@ -63,14 +63,14 @@ internal sealed class FleetRegistry
         Version = version;
     }
 
-    /// <summary>Takes a summary. False where the registration it speaks of is not here.</summary>
+    /// <summary>Takes a summary. False where the registration it speaks of, or its last change, is not here.</summary>
     /// <param name="summary">The report.</param>
     /// <param name="version">Version to give to the change.</param>
     /// <param name="changed">Whether it was newer than what is here.</param>
     public bool Report(ClusterSummary summary, long version, out bool changed)
     {
         changed = false;
-        if (Find(summary.Name) is not { } entry || entry.Uid != summary.Uid)
+        if (Find(summary.Name) is not { } entry || entry.Uid != summary.Uid || entry.Generation < summary.Generation)
         {
             return false;
         }

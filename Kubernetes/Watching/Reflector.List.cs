@@ -24,13 +24,12 @@ public sealed partial class Reflector
             Publish(status => status with { Phase = ReflectorPhase.Queued });
         }
 
-        int entered = 0;
+        var entered = new Stack<IDisposable>(_options.ListGates.Count);
         try
         {
-            foreach (SemaphoreSlim gate in _options.ListGates)
+            foreach (IListGate gate in _options.ListGates)
             {
-                await gate.WaitAsync(stop);
-                entered++;
+                entered.Push(await gate.EnterAsync(stop));
             }
 
             Publish(status => status with { Phase = ReflectorPhase.Listing, Bookmarks = false });
@@ -38,9 +37,9 @@ public sealed partial class Reflector
         }
         finally
         {
-            while (entered > 0)
+            while (entered.TryPop(out IDisposable? place))
             {
-                _ = _options.ListGates[--entered].Release();
+                place.Dispose();
             }
         }
     }

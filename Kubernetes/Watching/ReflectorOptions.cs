@@ -56,9 +56,9 @@ public sealed record ReflectorOptions
     /// <summary>Gates that bound how many lists run at once, entered in this order: the cluster's own first, then the process's.</summary>
     /// <remarks>
     /// The cluster's gate should be much narrower than the process's, so that one slow cluster cannot fill it.
-    /// A gate is held until its list is whole or has failed.
+    /// A place is kept until its list is whole or has failed; a gate may take it back before, from a list that hangs.
     /// </remarks>
-    public IReadOnlyList<SemaphoreSlim> ListGates { get; init; } = [];
+    public IReadOnlyList<IListGate> ListGates { get; init; } = [];
 
     /// <summary>Source of jitter, from 0 to 1; tests fix it.</summary>
     internal Func<double> Random { get; init; } = System.Random.Shared.NextDouble;

@@ -1,1 +1,2 @@
 global using FleetClock = MultiCluster.Fleet.FleetClock;
+global using Orleans;

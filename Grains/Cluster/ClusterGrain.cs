@@ -1,0 +1,475 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
+using MultiCluster.Clusters;
+using MultiCluster.Fleet;
+using MultiCluster.Grains.Fleet;
+using MultiCluster.Grains.Mirror;
+using MultiCluster.Kubernetes.Configuration;
+using Orleans.Runtime;
+
+namespace MultiCluster.Grains.Cluster;
+
+/// <summary>Owns one member cluster: its registration, and while it is switched on the session that probes and mirrors it.</summary>
+/// <remarks>
+/// A registration is written here first, then its reminder, then the fleet, then it is acknowledged; a removal is marked here
+/// first, then the fleet, then it is cleared; a change is written and applied here before the fleet hears of it. So a crash between two steps leaves something that leads on: the reminder wakes the
+/// grain, what the fleet has not heard is told with the next report, a removal that was begun is ended, and what the
+/// fleet alone knows is dropped by it. Commands run one at a time; reads interleave and answer from snapshots.
+/// </remarks>
+[KeepAlive]
+internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable
+{
+    private const string ReminderName = "come-back";
+
+    // The shortest period that Orleans allows: how long a cluster may be without its grain after a crash that nobody noticed.
+    private static readonly TimeSpan ReminderPeriod = TimeSpan.FromMinutes(1);
+
+    private readonly IPersistentState<ClusterState> _stored;
+    private readonly ClusterServices _services;
+    private readonly IFleetGrain _fleet;
+    private readonly ILogger<ClusterGrain> _logger;
+    private string _name = "";
+    private ClusterSession? _session;
+    private ClusterReads? _reads;
+    private DepartedReads? _departed;
+    private IGrainTimer? _idleReports;
+
+    public ClusterGrain(
+        [PersistentState("cluster", "clusters")] IPersistentState<ClusterState> stored,
+        ClusterServices services,
+        IGrainFactory grains,
+        ILogger<ClusterGrain> logger)
+    {
+        _stored = stored;
+        _services = services;
+        _logger = logger;
+        _fleet = grains.GetGrain<IFleetGrain>(IFleetGrain.Key);
+    }
+
+    private ClusterEntry? Entry => _stored.State is { Leaving: false } state ? state.Entry : null;
+
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        _name = this.GetPrimaryKeyString();
+        if (_stored.State.Leaving)
+        {
+            // The removal was acknowledged to nobody, but begun; it is ended in a turn of its own, so that the activation does not hang on the fleet.
+            this.RegisterGrainTimer(FinishLeavingAsync, new GrainTimerCreationOptions(TimeSpan.Zero, Timeout.InfiniteTimeSpan) { KeepAlive = true });
+        }
+        else if (Entry is { } entry)
+        {
+            _reads = OpenReads(entry, hasJustJoined: false);
+            Resume(entry, null);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        if (_session is { } session)
+        {
+            _session = null;
+            await session.StopAsync(letGo: false).WaitAsync(cancellationToken);
+        }
+    }
+
+    public Task ReceiveReminder(string reminderName, TickStatus status)
+    {
+        // Its work is done by the activation that it caused; what is left is a reminder that outlived its cluster.
+        return _stored.State.Entry is null ? RemoveReminderAsync() : Task.CompletedTask;
+    }
+
+    public async Task<RegistrationReply> RegisterAsync(RegisterCluster request, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (_stored.State.Leaving)
+        {
+            await FinishLeavingAsync();
+        }
+
+        if (RegistrationRules.Check(_name, request.Labels, request.Mirror) is { } wrong)
+        {
+            return Refused(wrong);
+        }
+
+        if (Entry is not null)
+        {
+            return Refused(new ClusterFault(ClusterFault.AlreadyRegistered, $"A cluster is registered as {_name} already; remove it first, or replace its credentials.", "name"));
+        }
+
+        if (!_services.Vault.TryOpen(request.Connection, out ClusterConnection? connection, out ClusterFault? unreadable))
+        {
+            return Refused(unreadable);
+        }
+
+        ConnectionFindings found = await _services.Check.RunAsync(connection, request.Mirror, cancellationToken);
+        ClusterEntry entry = new()
+        {
+            Name = _name,
+            Uid = Guid.NewGuid(),
+            Labels = request.Labels,
+            RegisteredAt = _services.Time.GetUtcNow(),
+            Server = AddressOf(connection),
+            ServerIdentity = found.ServerIdentity,
+            Mirror = request.Mirror,
+        };
+        ImmutableArray<string> warnings = [.. found.Warnings, .. WarningsOf(connection)];
+        if (IsRefused(found, request.Force) || request.DryRun)
+        {
+            LeaveWhenIdle();
+            ImmutableArray<string> twins = found.Checks.Reachable ? await TwinsOfAsync(entry) : [];
+            return new RegistrationReply { Checks = found.Checks, Faults = found.Faults, Warnings = [.. warnings, .. WarningsOf(twins)] };
+        }
+
+        Admission admission = await JoinAsync(entry, request.Connection, found.Checks);
+        _reads = OpenReads(entry, hasJustJoined: true);
+        Resume(admission.Entry, found);
+        LogRegistered(_logger, _name, entry.Uid, entry.Server, found.Faults.Length);
+        return new RegistrationReply
+        {
+            Cluster = admission.Entry,
+            Checks = found.Checks,
+            Faults = found.Faults,
+            Warnings = [.. warnings, .. WarningsOf(admission.SameServerAs)],
+            FleetVersion = admission.Version,
+        };
+    }
+
+    public async Task<RegistrationReply> ReplaceCredentialsAsync(ReplaceCredentials request, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (Entry is not { } entry)
+        {
+            LeaveWhenIdle();
+            return Refused(NotRegistered());
+        }
+
+        if (!_services.Vault.TryOpen(request.Connection, out ClusterConnection? connection, out ClusterFault? unreadable))
+        {
+            return Refused(unreadable);
+        }
+
+        ConnectionFindings found = await _services.Check.RunAsync(connection, entry.Mirror, cancellationToken);
+        if (entry.ServerIdentity.Length > 0 && found.ServerIdentity.Length > 0 && entry.ServerIdentity != found.ServerIdentity)
+        {
+            found = found with
+            {
+                Faults = [.. found.Faults, new ClusterFault(
+                    ClusterFault.OtherServer,
+                    $"These credentials lead to another cluster than the one registered as {_name}; register it under a name of its own, or force the change.",
+                    "connection")],
+            };
+        }
+
+        if (IsRefused(found, request.Force))
+        {
+            return new RegistrationReply { Checks = found.Checks, Faults = found.Faults, Warnings = found.Warnings };
+        }
+
+        ClusterEntry changed = entry with
+        {
+            Generation = entry.Generation + 1,
+            Server = AddressOf(connection),
+            ServerIdentity = found.ServerIdentity.Length > 0 ? found.ServerIdentity : entry.ServerIdentity,
+        };
+        await WriteAsync(new ClusterState { Entry = changed, Connection = request.Connection, Checks = found.Checks });
+        if (_session is { } session)
+        {
+            session.Update(changed);
+            session.Replace(connection);
+        }
+        else
+        {
+            Resume(changed, found);
+        }
+
+        Admission admission = await _fleet.AdmitAsync(changed);
+        LogCredentialsReplaced(_logger, _name, changed.Server);
+        return new RegistrationReply
+        {
+            Cluster = admission.Entry,
+            Checks = found.Checks,
+            Faults = found.Faults,
+            Warnings = [.. found.Warnings, .. WarningsOf(connection), .. WarningsOf(admission.SameServerAs)],
+            FleetVersion = admission.Version,
+        };
+    }
+
+    public async Task<ClusterReply> UpdateAsync(UpdateCluster request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (Entry is not { } entry)
+        {
+            LeaveWhenIdle();
+            return new ClusterReply { Fault = NotRegistered() };
+        }
+
+        if (RegistrationRules.Check(_name, request.Labels, request.Mirror) is { } wrong)
+        {
+            return new ClusterReply { Fault = wrong };
+        }
+
+        if (request.IfGeneration != 0 && request.IfGeneration != entry.Generation)
+        {
+            return new ClusterReply
+            {
+                Fault = new ClusterFault(
+                    ClusterFault.GenerationConflict,
+                    $"Somebody else has changed {_name}: its generation is {entry.Generation}, not {request.IfGeneration}. Read it again, then decide.",
+                    "ifGeneration"),
+            };
+        }
+
+        ClusterEntry changed = entry with
+        {
+            Generation = entry.Generation + 1,
+            Labels = request.Labels ?? entry.Labels,
+            Enabled = request.Enabled ?? entry.Enabled,
+            Mirror = request.Mirror ?? entry.Mirror,
+        };
+        await WriteAsync(new ClusterState { Entry = changed, Connection = _stored.State.Connection, Checks = _stored.State.Checks });
+        await ApplyAsync(changed);
+        Admission admission = await _fleet.AdmitAsync(changed);
+        LogUpdated(_logger, _name, changed.Generation, changed.Enabled);
+        return new ClusterReply { Cluster = admission.Entry, FleetVersion = admission.Version };
+    }
+
+    public async Task<ClusterReply> RemoveAsync()
+    {
+        if (_stored.State.Entry is not { } entry)
+        {
+            LeaveWhenIdle();
+            return new ClusterReply { Fault = NotRegistered() };
+        }
+
+        if (!_stored.State.Leaving)
+        {
+            // From here on the cluster is gone, whatever happens; its credentials are forgotten first.
+            await WriteAsync(new ClusterState { Entry = entry, Leaving = true });
+        }
+
+        return new ClusterReply { FleetVersion = await FinishLeavingAsync() };
+    }
+
+    public Task<bool> EnsureRunningAsync()
+    {
+        if (Entry is not { } entry)
+        {
+            bool isLeaving = _stored.State.Leaving;
+            if (!isLeaving)
+            {
+                LeaveWhenIdle();
+            }
+
+            return Task.FromResult(isLeaving);
+        }
+
+        if (_session is null && entry.Enabled && _reads is not null)
+        {
+            Resume(entry, null);   // its credentials could not be read; somebody may have brought the keys back
+        }
+
+        return Task.FromResult(true);
+    }
+
+    /// <summary>Takes a change of the registration over into what runs.</summary>
+    private async Task ApplyAsync(ClusterEntry entry)
+    {
+        if (!entry.Enabled && _session is { } running)
+        {
+            _session = null;
+            await running.StopAsync(letGo: true);
+            _reads?.Detach(new ClusterStanding(ClusterPhase.Disabled, null, _services.Time.GetUtcNow()));
+        }
+
+        if (_session is { } session)
+        {
+            session.Update(entry);
+        }
+        else
+        {
+            Resume(entry, null);
+        }
+    }
+
+    private ClusterReads OpenReads(ClusterEntry entry, bool hasJustJoined) => new(
+        new ClusterMirror(_name, _services.Clock, _services.Time, _services.Mirror.BoundsFor(entry.Mirror), hasJustJoined), _services.Time);
+
+    /// <summary>Starts what the registration asks for: a session, or while it is off or cannot be opened only reports of that.</summary>
+    private void Resume(ClusterEntry entry, ConnectionFindings? seen)
+    {
+        _idleReports?.Dispose();
+        _idleReports = null;
+        ClusterFault? unreadable = null;
+        if (entry.Enabled && _services.Vault.TryOpen(_stored.State.Connection, out ClusterConnection? connection, out unreadable))
+        {
+            _session = new ClusterSession(entry, connection, _reads!.Mirror, _fleet, _services);
+            _reads.Attach(_session);
+            _session.Start(seen);
+            return;
+        }
+
+        if (entry.Enabled)
+        {
+            LogCredentialsUnreadable(_logger, _name);
+        }
+
+        _reads!.Detach(new ClusterStanding(entry.Enabled ? ClusterPhase.AuthFailed : ClusterPhase.Disabled, unreadable, _services.Time.GetUtcNow()));
+        _idleReports = this.RegisterGrainTimer(ReportIdleAsync, new GrainTimerCreationOptions(TimeSpan.Zero, _services.Fleet.Heartbeat) { Interleave = true });
+    }
+
+    private async Task ReportIdleAsync(CancellationToken stop)
+    {
+        if (Entry is { } entry && IdleSummary(entry) is { } summary && !await _fleet.ReportAsync(summary) && !stop.IsCancellationRequested)
+        {
+            await _fleet.AdmitAsync(entry with { Summary = summary });
+        }
+    }
+
+    private ClusterSummary? IdleSummary(ClusterEntry entry) => _reads?.Idle is { } idle
+        ? new ClusterSummary
+        {
+            Name = _name,
+            Uid = entry.Uid,
+            Generation = entry.Generation,
+            Phase = idle.Phase,
+            Fault = idle.Fault,
+            Since = idle.Since,
+            Sequence = _services.Time.GetUtcNow().ToUnixTimeMilliseconds(),
+        }
+        : null;
+
+    /// <summary>The durable part of a registration.</summary>
+    private async Task<Admission> JoinAsync(ClusterEntry entry, ProtectedConnection connection, ConnectionChecks checks)
+    {
+        await WriteAsync(new ClusterState { Entry = entry, Connection = connection, Checks = checks });
+        try
+        {
+            await this.RegisterOrUpdateReminder(ReminderName, ReminderPeriod, ReminderPeriod);
+            return await _fleet.AdmitAsync(entry);
+        }
+        catch
+        {
+            // Nobody was told that it is registered, so it must not appear later by itself. Where even this fails, it does
+            // appear: with its next report, and the user's second try says that it is registered.
+            await _stored.ClearStateAsync();
+            throw;
+        }
+    }
+
+    private async Task<long> FinishLeavingAsync()
+    {
+        if (_stored.State.Entry is not { } entry)
+        {
+            return 0;
+        }
+
+        _idleReports?.Dispose();
+        _idleReports = null;
+        if (_session is { } session)
+        {
+            _session = null;
+            await session.StopAsync(letGo: false);
+        }
+
+        // Frozen before the fleet hears of it: whatever a watch was given of this cluster lies before the stamp of its departure.
+        _reads?.Mirror.Freeze();
+        long version = await _fleet.DismissAsync(_name, _services.Clock.Now());
+        await _stored.ClearStateAsync();
+        await RemoveReminderAsync();
+        if (_reads is { } reads)
+        {
+            _departed = new DepartedReads(reads, _services.Clock.Now());
+            _reads = null;
+            this.RegisterGrainTimer(ForgetDeparted, _departed, new GrainTimerCreationOptions(_services.Fleet.DepartureWindow, Timeout.InfiniteTimeSpan) { KeepAlive = true });
+        }
+
+        LogRemoved(_logger, _name, entry.Uid);
+        LeaveWhenIdle();
+        return version;
+    }
+
+    private Task ForgetDeparted(DepartedReads which, CancellationToken stop)
+    {
+        if (ReferenceEquals(_departed, which))
+        {
+            _departed = null;
+            LeaveWhenIdle();
+        }
+
+        return Task.CompletedTask;
+    }
+
+    /// <summary>An activation that has nothing to keep goes, so that a wrong name costs no memory for ever.</summary>
+    private void LeaveWhenIdle()
+    {
+        if (_stored.State.Entry is null && _departed is null)
+        {
+            this.DeactivateOnIdle();
+        }
+    }
+
+    private async Task RemoveReminderAsync()
+    {
+        if (await this.GetReminder(ReminderName) is { } reminder)
+        {
+            await this.UnregisterReminder(reminder);
+        }
+    }
+
+    private async Task WriteAsync(ClusterState next)
+    {
+        ClusterState before = _stored.State;
+        _stored.State = next;
+        try
+        {
+            await _stored.WriteStateAsync();
+        }
+        catch
+        {
+            _stored.State = before;
+            throw;
+        }
+    }
+
+    private async Task<ImmutableArray<string>> TwinsOfAsync(ClusterEntry entry)
+    {
+        FleetChange fleet = await _fleet.GetAsync();
+        return [.. fleet.Clusters.Where(other => FleetTwins.AreSameServer(other, entry)).Select(other => other.Name)];
+    }
+
+    private ClusterFault NotRegistered() => new(ClusterFault.NotRegistered, $"No cluster is registered as {_name}.", "name");
+
+    // A request that is wrong in itself is not made right by force.
+    private static bool IsRefused(ConnectionFindings found, bool force)
+        => !found.Faults.IsEmpty && (!force || found.Faults.Any(fault => fault.Kind == ClusterFault.InvalidRequest));
+
+    private static RegistrationReply Refused(ClusterFault fault) => new() { Faults = [fault] };
+
+    private static string AddressOf(ClusterConnection connection)
+        => connection.Server.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped).TrimEnd('/');
+
+    private static ImmutableArray<string> WarningsOf(ClusterConnection connection)
+        => connection.InsecureSkipTlsVerify
+            ? ["The server's certificate is not verified: anybody in between can read the credentials. Give its certificate authority instead."]
+            : [];
+
+    private static ImmutableArray<string> WarningsOf(ImmutableArray<string> sameServerAs)
+        => sameServerAs.IsEmpty ? [] : [$"The same server is registered as {string.Join(", ", sameServerAs)} too; its objects will show once for each name."];
+
+    [LoggerMessage(4200, LogLevel.Information, "Cluster {Cluster}: registered as {Uid} at {Server}, {Overlooked} faults overlooked.", EventName = "ClusterRegistered")]
+    private static partial void LogRegistered(ILogger logger, string cluster, Guid uid, string server, int overlooked);
+
+    [LoggerMessage(4201, LogLevel.Information, "Cluster {Cluster}: credentials replaced, server {Server}.", EventName = "CredentialsReplaced")]
+    private static partial void LogCredentialsReplaced(ILogger logger, string cluster, string server);
+
+    [LoggerMessage(4202, LogLevel.Information, "Cluster {Cluster}: changed to generation {Generation}, enabled {Enabled}.", EventName = "ClusterUpdated")]
+    private static partial void LogUpdated(ILogger logger, string cluster, long generation, bool enabled);
+
+    [LoggerMessage(4203, LogLevel.Information, "Cluster {Cluster}: removed, was {Uid}.", EventName = "ClusterRemoved")]
+    private static partial void LogRemoved(ILogger logger, string cluster, Guid uid);
+
+    [LoggerMessage(4204, LogLevel.Error, "Cluster {Cluster}: its credentials cannot be decrypted with this service's keys; replace them, or bring the keys back.", EventName = "CredentialsUnreadable")]
+    private static partial void LogCredentialsUnreadable(ILogger logger, string cluster);
+}

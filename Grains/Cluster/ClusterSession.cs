@@ -1,0 +1,223 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
+using MultiCluster.Clusters;
+using MultiCluster.Fleet;
+using MultiCluster.Grains.Mirror;
+using MultiCluster.Grains.Reads;
+using MultiCluster.Kubernetes.Configuration;
+using MultiCluster.Kubernetes.Discovery;
+using MultiCluster.Kubernetes.Transport;
+using MultiCluster.Kubernetes.Watching;
+
+namespace MultiCluster.Grains.Cluster;
+
+/// <summary>One cluster while it is switched on: its client and the loops that probe, mirror and report.</summary>
+/// <remarks>
+/// Made, changed and stopped by turns of the cluster's grain; what it shows may be read from any thread. Stopping keeps the
+/// objects in the mirror unless <see cref="StopAsync"/> is told to let them go.
+/// </remarks>
+internal sealed partial class ClusterSession
+{
+    private readonly string _cluster;
+    private readonly ClusterServices _services;
+    private readonly ILogger _logger;
+    private readonly HealthMonitor _health;
+    private readonly MirrorSupervisor _supervisor;
+    private readonly SummaryReporter _reporter;
+    private readonly Lock _gate = new();
+    private readonly WakeSignal _probeNow;
+    private ImmutableArray<SupervisedLoop> _loops = [];
+    private ClusterStanding _standing;
+
+    /// <param name="entry">The registration.</param>
+    /// <param name="connection">Server and credentials.</param>
+    /// <param name="mirror">Where the objects go; it outlives the session.</param>
+    /// <param name="fleet">Takes the summaries.</param>
+    /// <param name="services">What all clusters share.</param>
+    public ClusterSession(ClusterEntry entry, ClusterConnection connection, ClusterMirror mirror, IFleetGrain fleet, ClusterServices services)
+    {
+        _cluster = entry.Name;
+        _services = services;
+        _logger = services.Loggers.CreateLogger<ClusterSession>();
+        _standing = new ClusterStanding(ClusterPhase.Pending, null, services.Time.GetUtcNow());
+        _probeNow = new WakeSignal(services.Time);
+        Client = services.Clients.Create(connection);
+        Mirror = mirror;
+        Entry = entry;
+        _health = new HealthMonitor(_cluster, Client, services.Health, services.Time, services.Metrics, _logger) { Probed = Evaluate, Wake = _probeNow };
+        var parts = new MirrorParts
+        {
+            Cluster = _cluster,
+            Client = Client,
+            Mirror = mirror,
+            Options = services.Mirror,
+            Reflectors = services.Reflectors with
+            {
+                ListGates = [new ListGate(services.Mirror.ListsPerCluster, Timeout.InfiniteTimeSpan), services.Lists],
+                BookmarkInterval = services.Mirror.BookmarkInterval,
+            },
+            Time = services.Time,
+            Metrics = services.Metrics,
+            Loggers = services.Loggers,
+            Logger = _logger,
+        };
+        _supervisor = new MirrorSupervisor(parts, entry.Mirror) { Looked = Evaluate };
+        _reporter = new SummaryReporter(this, fleet, services, _logger);
+    }
+
+    public KubeClient Client { get; }
+
+    public ClusterMirror Mirror { get; }
+
+    /// <summary>The registration as it is now; the reporter admits it again where the fleet has lost it.</summary>
+    public ClusterEntry Entry { get; private set; }
+
+    public ClusterStanding Standing => Volatile.Read(ref _standing);
+
+    public HealthView Health => _health.Current;
+
+    public MirrorView View => _supervisor.Current;
+
+    /// <summary>What the fleet was last told; null before the first time.</summary>
+    public ClusterSummary? Summary => _reporter.Reported;
+
+    /// <summary>Starts the loops.</summary>
+    /// <param name="seen">What a check has just found, so that the cluster does not stay pending until the first probe.</param>
+    public void Start(ConnectionFindings? seen)
+    {
+        if (seen?.Probe is { } probe)
+        {
+            _health.Seed(probe, seen.Checks.Version);
+        }
+
+        _loops =
+        [
+            SupervisedLoop.Start(_cluster, "health", _health.RunAsync, _services.Time, _logger),
+            SupervisedLoop.Start(_cluster, "mirror", _supervisor.RunAsync, _services.Time, _logger),
+            SupervisedLoop.Start(_cluster, "report", _reporter.RunAsync, _services.Time, _logger),
+        ];
+    }
+
+    /// <summary>Takes over what a user changed of the registration.</summary>
+    public void Update(ClusterEntry entry)
+    {
+        bool isOtherScope = !ReferenceEquals(entry.Mirror, Entry.Mirror);
+        Entry = entry;
+        if (isOtherScope)
+        {
+            _supervisor.SetScope(entry.Mirror);
+        }
+
+        _reporter.ReportNow();
+    }
+
+    /// <summary>Uses other credentials from now on. Watches that run go on, and what failed is tried again at once.</summary>
+    /// <exception cref="System.Security.Cryptography.CryptographicException">They cannot be used; the old ones stay.</exception>
+    public void Replace(ClusterConnection connection)
+    {
+        Client.ReplaceCredentials(connection);
+        _supervisor.Hurry();
+        _probeNow.Set();
+    }
+
+    /// <summary>Stops the loops, each within its time.</summary>
+    /// <param name="letGo">Whether the objects leave the mirror, as deletions that watches see.</param>
+    public async Task StopAsync(bool letGo)
+    {
+        foreach (SupervisedLoop loop in _loops)
+        {
+            loop.RequestStop();
+        }
+
+        foreach (SupervisedLoop loop in _loops)
+        {
+            try
+            {
+                await loop.DisposeAsync().AsTask().WaitAsync(2 * _services.Mirror.StopTimeout, _services.Time);
+            }
+            catch (TimeoutException)
+            {
+                LogStopSlow(_logger, _cluster, loop.Name);
+            }
+        }
+
+        _loops = [];
+        if (letGo)
+        {
+            await _supervisor.ClearAsync();
+        }
+
+        _reporter.Forget();
+        await Client.DisposeAsync();
+    }
+
+    /// <summary>How the mirror stands with a kind; null where it does not mirror it.</summary>
+    public KindStanding? StandingOf(string groupResource)
+        => View.Mirrored.TryGetValue(groupResource, out KindMirror? kind) ? kind.Read(_services.Time.GetUtcNow()) : null;
+
+    /// <summary>The kinds in order of their group-resource.</summary>
+    public ImmutableArray<MirroredKind> Kinds()
+    {
+        DateTimeOffset now = _services.Time.GetUtcNow();
+        MirrorView view = View;
+        IEnumerable<MirroredKind> mirrored = view.Mirrored.Values.Select(kind =>
+        {
+            KindStanding reading = kind.Read(now);
+            return Describe(kind.Type) with
+            {
+                State = reading.State,
+                Objects = kind.Objects,
+                Bytes = kind.Bytes,
+                HeardAt = reading.HeardAt,
+                ResourceVersion = kind.Status.ResourceVersion,
+                Lists = kind.Lists,
+                Fault = reading.Fault,
+            };
+        });
+        return [.. mirrored.Concat(view.LeftOut.Values.Select(Describe)).OrderBy(kind => kind.Group.Length == 0 ? kind.Plural : $"{kind.Plural}.{kind.Group}", StringComparer.Ordinal)];
+    }
+
+    private static MirroredKind Describe(ResourceType type) => new()
+    {
+        Group = type.Group,
+        Version = type.Version,
+        Plural = type.Plural,
+        Kind = type.Kind,
+        Namespaced = type.Namespaced,
+        ShortNames = type.ShortNames,
+    };
+
+    /// <summary>Brings the standing up to date. Called by the loops after each of their rounds.</summary>
+    private void Evaluate()
+    {
+        DateTimeOffset now = _services.Time.GetUtcNow();
+        ClusterStanding before;
+        ClusterStanding after;
+        lock (_gate)
+        {
+            before = _standing;
+            after = before.With(_health.Current.State, MirrorFault.Of(View, _loops, now, _services.Mirror.DegradedAfter), now);
+            Volatile.Write(ref _standing, after);
+        }
+
+        if (before.Phase == after.Phase)
+        {
+            return;
+        }
+
+        _services.Metrics.PhaseChanged(_cluster, after.Phase);
+        LogPhase(_logger, _cluster, after.Phase, before.Phase, after.Fault?.Message ?? "");
+        if (before.Phase is ClusterPhase.Offline or ClusterPhase.AuthFailed && after.Phase is ClusterPhase.Online or ClusterPhase.Degraded)
+        {
+            _supervisor.Hurry();
+        }
+
+        _reporter.ReportNow();
+    }
+
+    [LoggerMessage(4140, LogLevel.Information, "Cluster {Cluster}: {Phase}, was {Before}. {Reason}", EventName = "PhaseChanged")]
+    private static partial void LogPhase(ILogger logger, string cluster, ClusterPhase phase, ClusterPhase before, string reason);
+
+    [LoggerMessage(4141, LogLevel.Warning, "Cluster {Cluster}: the {Loop} loop does not stop in time; it is left to end by itself.", EventName = "LoopStopSlow")]
+    private static partial void LogStopSlow(ILogger logger, string cluster, string loop);
+}

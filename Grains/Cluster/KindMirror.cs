@@ -1,0 +1,241 @@
+using Microsoft.Extensions.Logging;
+using MultiCluster.Clusters;
+using MultiCluster.Grains.Mirror;
+using MultiCluster.Grains.Reads;
+using MultiCluster.Kubernetes.Discovery;
+using MultiCluster.Kubernetes.Errors;
+using MultiCluster.Kubernetes.Watching;
+
+namespace MultiCluster.Grains.Cluster;
+
+/// <summary>Keeps one kind of one cluster in step: a table, and the reflector that fills it.</summary>
+/// <remarks>
+/// Started, stopped and looked after by the supervisor's loop alone; <see cref="Read"/> and the counters may be read from any
+/// thread. The table outlives the reflector: one that starts anew lists, and the list is taken over as a difference.
+/// </remarks>
+internal sealed partial class KindMirror
+{
+    // A server that starts answers 403 for about a second before its roles are loaded.
+    private const int ForbiddenForGood = 3;
+
+    private readonly MirrorParts _parts;
+    private readonly Action? _changed;
+    private readonly KindTable _table;
+    private Run? _run;
+    private ClusterFault? _held;
+    private MirrorState _heldState;
+    private DateTimeOffset? _heardBefore;
+    private bool _hasObjects;
+    private bool _hasBookmarks;
+    private long _lists;
+    private long _events;
+    private ReflectorStatus _counted = Idle;
+
+    private static readonly ReflectorStatus Idle = new(ReflectorPhase.Idle, DateTimeOffset.UnixEpoch);
+
+    /// <param name="parts">What the mirrors of one cluster share.</param>
+    /// <param name="type">The kind.</param>
+    /// <param name="hidesValues">Whether only metadata may be taken over, as of secrets.</param>
+    /// <param name="changed">Called with every change, on the reflector's thread.</param>
+    public KindMirror(MirrorParts parts, ResourceType type, bool hidesValues, Action? changed)
+    {
+        _parts = parts;
+        _changed = changed;
+        Type = type;
+        HidesValues = hidesValues;
+        _table = parts.Mirror.AddKind(type);
+    }
+
+    public ResourceType Type { get; }
+
+    /// <summary>Whether only metadata is taken over.</summary>
+    public bool HidesValues { get; }
+
+    /// <summary>When the kind was first found missing from discovery; null while it is there.</summary>
+    public DateTimeOffset? MissingSince { get; set; }
+
+    /// <summary>When it is tried again after it was given up for a while; null while it runs.</summary>
+    public DateTimeOffset? RetryAt { get; private set; }
+
+    public int Objects => _table.ObjectCount;
+
+    public long Bytes => _table.RetainedBytes;
+
+    /// <summary>Lists taken over, by all reflectors of this kind.</summary>
+    public long Lists => _lists + Status.Lists;
+
+    /// <summary>Changes taken over from watches, by all reflectors of this kind.</summary>
+    public long Events => _events + (Volatile.Read(ref _run)?.Intake.Events ?? 0);
+
+    public ReflectorStatus Status => Volatile.Read(ref _run)?.Reflector.Status ?? Idle;
+
+    /// <summary>Starts listing and watching; nothing happens where it runs already.</summary>
+    public void Start()
+    {
+        if (_run is not null)
+        {
+            return;
+        }
+
+        RetryAt = null;
+        var intake = new MirrorIntake(_table, _changed);
+        var reflector = new Reflector(
+            _parts.Cluster,
+            _parts.Client,
+            Type,
+            HidesValues ? new SecretRedaction(intake) : intake,
+            _parts.Reflectors with { MetadataOnly = HidesValues },
+            _parts.Loggers.CreateLogger<Reflector>());
+        var stopping = new CancellationTokenSource();
+        Volatile.Write(ref _run, new Run(reflector, intake, stopping, Task.Run(() => reflector.RunAsync(stopping.Token))));
+    }
+
+    /// <summary>Stops listing and watching and keeps the objects.</summary>
+    public async Task StopAsync()
+    {
+        if (_run is not { } run)
+        {
+            return;
+        }
+
+        await run.Stopping.CancelAsync();
+        try
+        {
+            await run.Ended.WaitAsync(_parts.Options.StopTimeout, _parts.Time);
+        }
+        catch (TimeoutException)
+        {
+            LogStopSlow(_parts.Logger, _parts.Cluster, Type.GroupResource);
+        }
+        catch (Exception e)
+        {
+            LogBroke(_parts.Logger, e, _parts.Cluster, Type.GroupResource);
+        }
+
+        TakeOver(run);
+        Volatile.Write(ref _run, null);
+        run.Stopping.Dispose();
+    }
+
+    /// <summary>Looks after the kind: gives up for a while what is forbidden or broke, begins anew what is due.</summary>
+    public async Task LookAfterAsync(DateTimeOffset now)
+    {
+        if (RetryAt is { } due)
+        {
+            if (now >= due)
+            {
+                Start();
+            }
+
+            return;
+        }
+
+        Count();
+        ReflectorStatus status = Status;
+        if (_run is { Ended.IsFaulted: true } run)
+        {
+            LogBroke(_parts.Logger, run.Ended.Exception!.InnerException!, _parts.Cluster, Type.GroupResource);
+            await GiveUpAsync(MirrorState.Failed, new ClusterFault(ClusterFault.Internal, "The mirror of this kind broke; it is tried again, and the log has the details."), now);
+        }
+        else if (status.Error?.Kind == KubeErrorKind.Forbidden && status.Failures >= ForbiddenForGood)
+        {
+            await GiveUpAsync(MirrorState.Forbidden, ClusterFaults.From(status.Error), now);
+        }
+        else if (status.Synced && status.Failures == 0)
+        {
+            _held = null;
+        }
+    }
+
+    /// <summary>Tries at once again where it was given up or waits after a failure: somebody has changed what stood in the way.</summary>
+    public void Hurry()
+    {
+        if (RetryAt is not null)
+        {
+            Start();
+        }
+        else
+        {
+            _run?.Reflector.RetryNow();
+        }
+    }
+
+    /// <summary>Stops the kind for good; its objects come out of the mirror as deleted.</summary>
+    public async Task RemoveAsync()
+    {
+        await StopAsync();
+        _parts.Mirror.RemoveKind(Type.GroupResource);
+    }
+
+    /// <summary>How the mirror stands with the kind now.</summary>
+    public KindStanding Read(DateTimeOffset now)
+    {
+        ReflectorStatus status = Status;
+        DateTimeOffset? heard = status.LastHeard ?? _heardBefore;
+        if (_held is { } held && (RetryAt is not null || status is { Synced: false, Error: null or { Kind: KubeErrorKind.Forbidden } }))
+        {
+            return new KindStanding(_heldState, held, heard);
+        }
+
+        // Where bookmarks never came, silence says nothing before the server should have ended the watch itself.
+        bool hasBookmarks = _hasBookmarks || status.Bookmarks || status.Phase != ReflectorPhase.Watching;
+        TimeSpan staleAfter = hasBookmarks ? _parts.Options.StaleAfter : (2 * _parts.Reflectors.MinWatchTimeout) + _parts.Options.StaleGrace;
+        KindHealth health = KindHealth.Of(status, _hasObjects || status.Synced, heard, now, staleAfter, _parts.Options.DegradedAfter);
+        ClusterFault? fault = health.Fault is not null && _table.OutOfSyncReason is { } reason ? new ClusterFault(ClusterFault.OverBudget, reason) : health.Fault;
+        return new KindStanding(health.State, fault, heard);
+    }
+
+    private async Task GiveUpAsync(MirrorState state, ClusterFault fault, DateTimeOffset now)
+    {
+        await StopAsync();
+        _held = fault;
+        _heldState = state;
+        RetryAt = now + _parts.Options.ForbiddenRetry;
+        LogGivenUp(_parts.Logger, _parts.Cluster, Type.GroupResource, fault.Kind, _parts.Options.ForbiddenRetry);
+    }
+
+    private void TakeOver(Run run)
+    {
+        Count();
+        ReflectorStatus last = run.Reflector.Status;
+        _hasObjects |= last.Synced;
+        _heardBefore = last.LastHeard ?? _heardBefore;
+        _lists += last.Lists;
+        _events += run.Intake.Events;
+        _counted = Idle;
+    }
+
+    /// <summary>Carries what the reflector did since the last look into the metrics.</summary>
+    private void Count()
+    {
+        ReflectorStatus now = Status;
+        _hasBookmarks |= now.Bookmarks;
+        for (int i = _counted.Lists; i < now.Lists; i++)
+        {
+            _parts.Metrics.Listed(_parts.Cluster, Type.GroupResource);
+        }
+
+        for (int i = _counted.Watches; i < now.Watches; i++)
+        {
+            _parts.Metrics.WatchOpened(_parts.Cluster, Type.GroupResource);
+        }
+
+        if (now.Failures > _counted.Failures && now.Error is { } error)
+        {
+            _parts.Metrics.SyncFailed(_parts.Cluster, error.Kind.ToString());
+        }
+
+        _counted = now;
+    }
+
+    private sealed record Run(Reflector Reflector, MirrorIntake Intake, CancellationTokenSource Stopping, Task Ended);
+
+    [LoggerMessage(4120, LogLevel.Warning, "Cluster {Cluster}: mirror of {Resource} given up for {Time}, {Kind}.", EventName = "KindGivenUp")]
+    private static partial void LogGivenUp(ILogger logger, string cluster, string resource, string kind, TimeSpan time);
+
+    [LoggerMessage(4121, LogLevel.Error, "Cluster {Cluster}: mirror of {Resource} broke; it starts over later.", EventName = "KindBroke")]
+    private static partial void LogBroke(ILogger logger, Exception exception, string cluster, string resource);
+
+    [LoggerMessage(4122, LogLevel.Warning, "Cluster {Cluster}: mirror of {Resource} does not stop in time; it is left to end by itself.", EventName = "KindStopSlow")]
+    private static partial void LogStopSlow(ILogger logger, string cluster, string resource);
+}

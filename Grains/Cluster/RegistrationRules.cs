@@ -1,0 +1,36 @@
+using MultiCluster.Clusters;
+using MultiCluster.Kubernetes.Selectors;
+
+namespace MultiCluster.Grains.Cluster;
+
+/// <summary>What a request must look like before anybody is asked. Pure; the first fault is enough.</summary>
+internal static class RegistrationRules
+{
+    // Labels travel with every summary to every gateway.
+    private const int MaxLabels = 64;
+
+    public static ClusterFault? Check(string name, IReadOnlyDictionary<string, string>? labels, MirrorScope? scope)
+        => CheckName(name) ?? CheckLabels(labels) ?? (scope is null ? null : KindSelection.Check(scope));
+
+    private static ClusterFault? CheckName(string name) => LabelSyntax.IsDnsLabel(name)
+        ? null
+        : ClusterFaults.Invalid("name", "A cluster's name is a DNS label: 1 to 63 lower-case letters, digits and '-', with a letter or digit first and last.");
+
+    private static ClusterFault? CheckLabels(IReadOnlyDictionary<string, string>? labels)
+    {
+        foreach ((string key, string value) in labels ?? new Dictionary<string, string>())
+        {
+            if (LabelSyntax.CheckKey(key) is { } wrongKey)
+            {
+                return ClusterFaults.Invalid("labels", $"The label key '{key}' {wrongKey}.");
+            }
+
+            if (LabelSyntax.CheckValue(value) is { } wrongValue)
+            {
+                return ClusterFaults.Invalid("labels", $"The value '{value}' of the label '{key}' {wrongValue}.");
+            }
+        }
+
+        return labels?.Count > MaxLabels ? ClusterFaults.Invalid("labels", $"A cluster has at most {MaxLabels} labels; these are {labels.Count}.") : null;
+    }
+}

@@ -1,0 +1,234 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using MultiCluster.Clusters;
+using MultiCluster.Fleet;
+using MultiCluster.Grains.Cluster;
+using MultiCluster.Kubernetes.Configuration;
+using MultiCluster.Reads;
+using MultiCluster.Simulator.Faults;
+using MultiCluster.Simulator.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace MultiCluster.Grains.Tests.Cluster;
+
+public sealed class RegistrationTests
+{
+    [Fact]
+    public async Task Register_HealthyCluster_IsMirroredAndListed()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        member.Objects.Create("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings","namespace":"shop"},"data":{"a":"b"}}""");
+        await using FleetHost host = await FleetHost.StartAsync();
+
+        RegistrationReply reply = await host.RegisterAsync("eu-1", member);
+
+        Assert.Empty(reply.Faults);
+        Assert.Equal(("eu-1", true, "admin"), (reply.Cluster!.Name, reply.Checks.Authenticated, reply.Checks.User));
+        Assert.Empty(reply.Checks.MissingPermissions);
+        Assert.NotEqual("", reply.Cluster.ServerIdentity);
+        ClusterPage page = await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Ok);
+        Assert.Contains("settings", FleetHost.NamesOf(page));
+        ClusterSummary summary = await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 20 });
+        Assert.StartsWith("v1.", summary.Version, StringComparison.Ordinal);
+        Assert.Null(summary.Fault);
+    }
+
+    [Theory]
+    [InlineData("wrong token", "Unauthorized")]
+    [InlineData("wrong authority", "Tls")]
+    [InlineData("plain http", "Protocol|ConnectionRefused|Tls|Invalid")]
+    [InlineData("refused port", "ConnectionRefused")]
+    [InlineData("unknown host", "NameResolution")]
+    [InlineData("html", "Protocol")]
+    [InlineData("half a document", "Protocol")]
+    [InlineData("silence", "Timeout")]
+    public async Task Register_SomethingElse_IsRefusedWithItsKindAndStoresNothing(string what, string kinds)
+    {
+        var durable = new DurableParts();
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using SimulatedCluster other = await SimulatedCluster.StartAsync(new SimulatedClusterOptions { Name = "other" });
+        await using FleetHost host = await FleetHost.StartAsync(durable);
+        ClusterConnection connection = FleetHost.ConnectionTo(member);
+        switch (what)
+        {
+            case "wrong token": connection = connection with { Credentials = KubeCredentials.Bearer("not-the-token") }; break;
+            case "wrong authority": connection = connection with { CertificateAuthorityPem = other.CertificateAuthorityPem }; break;
+            case "plain http": connection = new ClusterConnection(new UriBuilder(member.Url) { Scheme = "http" }.Uri) { Credentials = connection.Credentials }; break;
+            case "refused port": connection = new ClusterConnection(new Uri($"https://127.0.0.1:{FreePort()}")) { Credentials = connection.Credentials }; break;
+            case "unknown host": connection = new ClusterConnection(new Uri("https://nowhere.invalid:6443")) { Credentials = connection.Credentials }; break;
+            case "html": member.Faults.Add(new Fault(FaultKind.Html)); break;
+            case "half a document": member.Faults.Add(new Fault(FaultKind.HalfDocument) { PathPrefix = "/version", Bytes = 20 }); break;
+            case "silence": member.Faults.Add(new Fault(FaultKind.Silence)); break;
+        }
+
+        RegistrationReply reply = await host.RegisterAsync("eu-1", connection);
+
+        ClusterFault fault = Assert.Single(reply.Faults);
+        Assert.Contains(fault.Kind, kinds.Split('|'));
+        Assert.NotEqual("", fault.Message);
+        Assert.DoesNotContain("Exception", fault.Message, StringComparison.Ordinal);
+        Assert.Null(reply.Cluster);
+        Assert.Empty((await host.Fleet.GetAsync()).Clusters);
+        Assert.Empty(durable.Records);
+    }
+
+    [Fact]
+    public async Task Register_ForcedWhileUnreachable_ComesOnlineByItself()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await member.StopListeningAsync();
+        await using FleetHost host = await FleetHost.StartAsync();
+
+        RegistrationReply reply = await host.RegisterAsync("eu-1", FleetHost.ConnectionTo(member), force: true);
+
+        Assert.NotNull(reply.Cluster);
+        Assert.Equal("ConnectionRefused", Assert.Single(reply.Faults).Kind);
+        ClusterSummary offline = await host.UntilAsync("eu-1", summary => summary.Phase == ClusterPhase.Offline);
+        Assert.Equal("ConnectionRefused", offline.Fault!.Kind);
+        await member.StartListeningAsync();
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+    }
+
+    [Fact]
+    public async Task Register_DryRun_ChecksAndStoresNothing()
+    {
+        var durable = new DurableParts();
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(durable);
+
+        RegistrationReply reply = await host.RegisterAsync("eu-1", FleetHost.ConnectionTo(member), dryRun: true);
+
+        Assert.True(reply.Checks.Authenticated);
+        Assert.Null(reply.Cluster);
+        Assert.Empty(durable.Records);
+    }
+
+    [Fact]
+    public async Task Register_NameTaken_IsRefused()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync();
+        RegistrationReply first = await host.RegisterAsync("eu-1", member);
+
+        RegistrationReply second = await host.RegisterAsync("eu-1", member);
+
+        Assert.Equal(ClusterFault.AlreadyRegistered, Assert.Single(second.Faults).Kind);
+        Assert.Equal(first.Cluster!.Uid, Assert.Single((await host.Fleet.GetAsync()).Clusters).Uid);
+    }
+
+    [Fact]
+    public async Task Register_SameServerUnderAnotherName_Warns()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+
+        RegistrationReply second = await host.RegisterAsync("eu-2", member);
+
+        Assert.NotNull(second.Cluster);
+        Assert.Contains("eu-1", Assert.Single(second.Warnings), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("EU-1", null, null, "name")]
+    [InlineData("eu_1", null, null, "name")]
+    [InlineData("-eu", null, null, "name")]
+    [InlineData("eu-1", "bad key", null, "labels")]
+    [InlineData("eu-1", null, "Pods!", "mirror.include")]
+    public async Task Register_BadRequest_NamesTheField(string name, string? label, string? include, string field)
+    {
+        await using FleetHost host = await FleetHost.StartAsync();
+
+        RegistrationReply reply = await host.Cluster(name).RegisterAsync(
+            new RegisterCluster
+            {
+                Connection = host.Protect(new ClusterConnection(new Uri("https://127.0.0.1:1"))),
+                Labels = label is null ? ImmutableSortedDictionary<string, string>.Empty : ImmutableSortedDictionary<string, string>.Empty.Add(label, ""),
+                Mirror = include is null ? MirrorScope.Default : new MirrorScope { Include = [include] },
+                Force = true,
+            },
+            CancellationToken.None).WaitAsync(FleetHost.Patience);
+
+        ClusterFault fault = Assert.Single(reply.Faults);
+        Assert.Equal((ClusterFault.InvalidRequest, field), (fault.Kind, fault.Field));
+    }
+
+    [Fact]
+    public async Task Register_ConnectionOfOtherKeys_IsRefused()
+    {
+        await using FleetHost host = await FleetHost.StartAsync();
+
+        RegistrationReply reply = await host.Cluster("eu-1").RegisterAsync(
+            new RegisterCluster { Connection = new ProtectedConnection { Ciphertext = [1, 2, 3] }, Force = true }, CancellationToken.None).WaitAsync(FleetHost.Patience);
+
+        Assert.Equal(ClusterFault.CredentialsUnreadable, Assert.Single(reply.Faults).Kind);
+    }
+
+    [Fact]
+    public async Task Register_UserWithFewRights_ListsWhatIsMissingAndMirrorsTheRest()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync();
+
+        RegistrationReply reply = await host.RegisterAsync("eu-1", member, member.ReaderToken);
+
+        Assert.Empty(reply.Faults);
+        Assert.Equal("reader", reply.Checks.User);
+        Assert.Contains("list clusterrolebindings.rbac.authorization.k8s.io", reply.Checks.MissingPermissions);
+        Assert.DoesNotContain("list pods", reply.Checks.MissingPermissions);
+        await host.UntilListedAsync("eu-1", "pods", page => page.Coverage.State == CoverageState.Ok);
+        ClusterPage bindings = await host.UntilListedAsync("eu-1", "clusterrolebindings", page => page.Coverage.State == CoverageState.Forbidden);
+        Assert.Equal("Forbidden", bindings.Coverage.Fault!.Kind);
+        await host.UntilAsync("eu-1", summary => summary.Phase == ClusterPhase.Online);
+    }
+
+    [Fact]
+    public async Task Register_FleetCannotStoreIt_LeavesNothingBehind()
+    {
+        var durable = new DurableParts { FailWritesOf = "fleet" };
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(durable);
+
+        await Assert.ThrowsAnyAsync<Exception>(() => host.RegisterAsync("eu-1", member));
+
+        Assert.Empty(durable.Records);
+        durable.FailWritesOf = null;
+        Assert.NotNull((await host.RegisterAsync("eu-1", member)).Cluster);
+    }
+
+    [Fact]
+    public async Task Register_Always_NoSecretInLogOrStorage()
+    {
+        var durable = new DurableParts();
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(durable);
+
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+
+        Assert.NotEmpty(host.Log);
+        Assert.DoesNotContain(host.Log, line => line.Contains(member.AdminToken, StringComparison.Ordinal));
+        Assert.Equal(2, durable.Records.Count());
+        Assert.DoesNotContain(durable.Records, record => record.Contains(member.AdminToken, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Calls_UnregisteredName_AreAnsweredAsSuch()
+    {
+        await using FleetHost host = await FleetHost.StartAsync();
+
+        Assert.Equal(ClusterFault.NotRegistered, (await host.ListAsync("nobody", "pods")).Coverage.Fault!.Kind);
+        Assert.Equal(ClusterFault.NotRegistered, (await host.Cluster("nobody").UpdateAsync(new UpdateCluster())).Fault!.Kind);
+        Assert.Equal(ClusterFault.NotRegistered, (await host.Cluster("nobody").RemoveAsync()).Fault!.Kind);
+        Assert.Null((await host.Cluster("nobody").DescribeAsync()).Cluster);
+        Assert.False(await host.Cluster("nobody").EnsureRunningAsync());
+    }
+
+    private static int FreePort()
+    {
+        using var socket = new TcpListener(IPAddress.Loopback, 0);
+        socket.Start();
+        return ((IPEndPoint)socket.LocalEndpoint).Port;
+    }
+}

@@ -101,7 +101,11 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
     {
         var content = new StreamedContent();
         requests = new ClientStreamWriter<TRequest, TResponse>(this, content, _method.RequestMarshaller, NewWriter());
-        return RunAsync();
+        Task<TResponse> response = RunAsync();
+
+        // Who hears of the failure from a write need not ask for the response as well.
+        _ = response.ContinueWith(static failed => _ = failed.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        return response;
 
         async Task<TResponse> RunAsync()
         {
@@ -160,8 +164,30 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
     /// <summary>The exception that tells the caller how the call ended, ending it with this failure if it had not.</summary>
     public Exception Failed(Exception failure, CancellationToken cancellationToken = default)
     {
-        Finish(failure is RpcException known ? known.Status : ResponseMapping.StatusOf(failure), (failure as RpcException)?.Trailers ?? Metadata.Empty);
+        if (failure is RpcException known)
+        {
+            Finish(known.Status, known.Trailers);
+        }
+        else
+        {
+            EndIfDue();
+            Finish(ResponseMapping.StatusOf(failure), Metadata.Empty);
+        }
+
         return ToException(cancellationToken);
+    }
+
+    /// <summary>Ends the call when its token or deadline says so: the transport, or a server with the same deadline, may notice first.</summary>
+    public void EndIfDue()
+    {
+        if (_options.CancellationToken.IsCancellationRequested)
+        {
+            CancelByCaller();
+        }
+        else if (_deadline <= TimeProvider.System.GetUtcNow().UtcDateTime)
+        {
+            Finish(new Status(StatusCode.DeadlineExceeded, ""), Metadata.Empty);
+        }
     }
 
     public Exception ToException(CancellationToken cancellationToken = default)

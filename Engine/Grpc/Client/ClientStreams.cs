@@ -49,7 +49,9 @@ internal sealed class ClientStreamWriter<TRequest, TResponse>(
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or HttpRequestException or ObjectDisposedException)
         {
-            // When the call is still open, the server has ended it in a way that only its responses tell.
+            call.EndIfDue();
+
+            // When the call is still open then, the server has ended it in a way that only its responses tell.
             throw call.Ended is null
                 ? new RpcException(new Status(StatusCode.Unavailable, "The server takes no more requests; its response says why.", e))
                 : Refused();

@@ -84,6 +84,7 @@ internal static class ResponseMapping
             HttpRequestException { HttpRequestError: HttpRequestError.VersionNegotiationError } =>
                 new Status(StatusCode.Internal, "The server does not speak HTTP/2 here.", failure),
             HttpRequestException http => new Status(StatusCode.Unavailable, $"The server cannot be reached: {http.Message}", failure),
+            OperationCanceledException => new Status(StatusCode.Cancelled, "The call was broken off.", failure),
             IOException => new Status(StatusCode.Unavailable, "The connection to the server broke.", failure),
             _ => new Status(StatusCode.Internal, $"The call could not be made: {failure.Message}", failure),
         };

@@ -266,7 +266,7 @@ internal sealed partial class HttpServerCall(HttpContext http, ServiceSettings s
         {
             if (_ended || CancellationTokenCore.IsCancellationRequested)
             {
-                throw new InvalidOperationException("Can't write the message because the call has ended.");
+                throw new CallEndedException();
             }
 
             if (_writing)
@@ -431,8 +431,8 @@ internal sealed partial class HttpServerCall(HttpContext http, ServiceSettings s
             return known.Status;
         }
 
-        if (failure is OperationCanceledException { InnerException: IOException }
-            || (CancellationTokenCore.IsCancellationRequested && failure is OperationCanceledException or IOException))
+        if (failure is CallEndedException or OperationCanceledException { InnerException: IOException }
+            || (failure is OperationCanceledException or IOException && (_expired || CancellationTokenCore.IsCancellationRequested)))
         {
             LogCallCancelled(logger, method.FullName);
         }
@@ -480,6 +480,9 @@ internal sealed partial class HttpServerCall(HttpContext http, ServiceSettings s
     [LoggerMessage(7506, LogLevel.Error, "{Method}: a cancellation callback threw when the deadline passed.", EventName = "GrpcCancellationThrew")]
     private static partial void LogCancellationThrew(ILogger logger, Exception exception, string method);
 }
+
+/// <summary>What a handler gets that writes on after the end; it need not be logged as a fault of the handler.</summary>
+internal sealed class CallEndedException() : InvalidOperationException("Can't write the message because the call has ended.");
 
 /// <summary>Deadline and cancellation of a server call, for calls made on its behalf.</summary>
 internal sealed class ServerCallToken(DateTime deadline, CancellationToken cancellationToken) : ContextPropagationToken

@@ -371,6 +371,12 @@ internal sealed partial class GrainActivation : IGrainContext
         }
 
         _phase = Phase.Draining;
+        if (_timers is { Count: > 0 })
+        {
+            // At once, since a tick may be what runs: its token tells it to end.
+            _scheduler.QueueClean(static self => ((GrainActivation)self!).StopTimers(), this);
+        }
+
         if (_running.Count > 0 || _pumpQueued)
         {
             return false;   // the last one to finish, or the pump, goes on

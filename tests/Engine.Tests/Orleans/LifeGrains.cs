@@ -194,3 +194,15 @@ internal sealed class StreamGrain(Probe probe) : Grain, IStreamGrain
         return Task.CompletedTask;
     }
 }
+
+internal interface IUnbuildableGrain : IGrainWithStringKey
+{
+    Task Any();
+}
+
+internal sealed class UnbuildableGrain : Grain, IUnbuildableGrain
+{
+    public UnbuildableGrain() => throw new OddException("no constructor today", 9);
+
+    public Task Any() => Task.CompletedTask;
+}

@@ -47,6 +47,16 @@ public sealed class LifeTests
     }
 
     [Fact]
+    public async Task Constructor_Fails_CallerGetsItsOwnException()
+    {
+        await using InProcessTestCluster cluster = await TestCluster.StartAsync(new Probe());
+
+        OddException e = await Assert.ThrowsAsync<OddException>(cluster.Client.GetGrain<IUnbuildableGrain>("g").Any).Soon();
+
+        Assert.Equal(9, e.Code);
+    }
+
+    [Fact]
     public async Task Deactivation_RunningCallEndsFirst_WaitingCallGoesToTheNextActivation()
     {
         var probe = new Probe();

@@ -126,6 +126,20 @@ public sealed class TimerTests
         Assert.Equal(1, await grain.Ticks().Soon());
     }
 
+    [Fact]
+    public async Task Timer_TickRunsWhenTheGrainLeaves_IsToldToEnd()
+    {
+        await using InProcessTestCluster cluster = await StartAsync();
+        ITimerGrain grain = cluster.Client.GetGrain<ITimerGrain>("t");
+        await grain.Begin(Second, Second, "until told").Soon();
+        Advance(Second);
+        await _probe.Seen("tick 1");
+
+        await cluster.DeactivateAsync(grain).Soon();
+
+        await _probe.Seen("timer grain ended");
+    }
+
     [Theory]
     [InlineData("", true)]
     [InlineData("keep", false)]
@@ -226,6 +240,11 @@ public sealed class TimerTests
             if (mode == "hold")
             {
                 await probe.Seen("release");
+            }
+
+            if (mode == "until told")
+            {
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, token);
             }
 
             if (mode == "fail")

@@ -74,7 +74,7 @@ internal static partial class KindRules
         {
             SchemaRules.Prepare(context, custom, tree);
         }
-        else if (subresource != "status")
+        else if (subresource is not ("status" or "finalize"))
         {
             BuiltInDefaults.Apply(context, tree, isCreate: false);
             BuiltInDefaults.CarryOver(context.Resource.Storage, tree, live);

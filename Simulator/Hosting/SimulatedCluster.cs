@@ -22,6 +22,7 @@ public sealed class SimulatedCluster : IAsyncDisposable
     private readonly ServerParts _server;
     private readonly CustomResourceCatalog _definitions;
     private readonly Housekeeper? _housekeeper;
+    private readonly IdentityLease? _lease;
     private readonly ControllerLoop? _controllers;
 
     private SimulatedCluster(SimulatedClusterOptions options)
@@ -45,10 +46,11 @@ public sealed class SimulatedCluster : IAsyncDisposable
         }
 
         ClusterBootstrap.Run(registry);
-        Objects = new ObjectSeeds(registry);
+        Objects = new ObjectSeeds(registry, options.Seed);
         _listener = new ApiListener(_server, Faults, _authority);
         _definitions = new CustomResourceCatalog(registry);
         _housekeeper = options.Housekeeping ? new Housekeeper(registry, _authority.Pem) : null;
+        _lease = options.LeaseRenewal is { } period ? new IdentityLease(registry, period) : null;
         _controllers = options.Controllers ? ControllerLoop.Start(new RegistryObjectStore(registry), options.ControllerSettings) : null;
     }
 
@@ -174,6 +176,7 @@ public sealed class SimulatedCluster : IAsyncDisposable
             await _controllers.DisposeAsync();
         }
 
+        _lease?.Dispose();
         if (_housekeeper is not null)
         {
             await _housekeeper.DisposeAsync();

@@ -61,4 +61,8 @@ public sealed class SimulatedClusterOptions
     /// <summary>How fast and how well those controllers work; without effect unless <see cref="Controllers"/> is set.</summary>
     /// <value>Default as in <see cref="ControllerOptions"/>.</value>
     public ControllerOptions ControllerSettings { get; set; } = new();
+
+    /// <summary>How often the server renews its identity lease, and by that moves the revision on, as a real server does every ten seconds.</summary>
+    /// <value>Default null: never, so that nothing moves but what a test moves. Bookmarks come only where the revision has moved.</value>
+    public TimeSpan? LeaseRenewal { get; set; }
 }

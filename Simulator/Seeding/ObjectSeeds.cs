@@ -7,11 +7,13 @@ using MultiCluster.Simulator.Storage;
 namespace MultiCluster.Simulator.Seeding;
 
 /// <summary>Puts objects into a simulated cluster without HTTP. Thread-safe; the rules of the server hold as over HTTP.</summary>
-public sealed class ObjectSeeds
+public sealed partial class ObjectSeeds
 {
     private readonly ObjectRegistry _registry;
 
-    internal ObjectSeeds(ObjectRegistry registry) => _registry = registry;
+    private readonly int _seed;
+
+    internal ObjectSeeds(ObjectRegistry registry, int seed) => (_registry, _seed) = (registry, seed);
 
     /// <summary>Creates an object and returns it as stored.</summary>
     /// <param name="json">Object with kind, apiVersion and metadata; the namespace is <c>default</c> when it is missing, and made when it does not exist.</param>

@@ -6,7 +6,7 @@ namespace MultiCluster.Simulator.Storage;
 internal sealed class IdSource(int seed)
 {
     // The alphabet of generated names: no vowels and nothing that reads like another character.
-    private const string Alphabet = "bcdfghjklmnpqrstvwxz2456789";
+    public const string Alphabet = "bcdfghjklmnpqrstvwxz2456789";
 
     private readonly Lock _gate = new();
     private readonly Random _random = new(seed);

@@ -9,42 +9,42 @@ namespace MultiCluster.Simulator.Storage;
 /// <summary>The registry as controllers see it.</summary>
 internal sealed class RegistryObjectStore(ObjectRegistry registry) : IObjectStore
 {
-    private const int WatchBatch = 64;
+    private const int BatchSize = 64;
 
     public TimeProvider Time => registry.Time;
 
     public JsonObject? Get(ResourceName resource, string? ns, string name) =>
-        registry.Store.Find(resource, ns ?? "", name) is { } stored ? Typed(Resource(resource), stored.ToTree()) : null;
+        registry.Store.Find(resource, ns ?? "", name) is { } stored ? Typed(Known(resource), stored) : null;
 
     public IReadOnlyList<JsonObject> List(ResourceName resource, string? ns = null, string? labelSelector = null)
     {
-        ApiResource type = Resource(resource);
-        LabelSelector selector = LabelSelector.Parse(labelSelector ?? "");
-        return [.. registry.Store.Snapshot(resource).Objects.Range(ns)
-            .Where(o => !o.IsScenery && selector.Matches(o.Labels)).Select(o => Typed(type, o.ToTree()))];
+        LabelSelector selector = LabelSelector.Parse(labelSelector);
+        ApiResource known = Known(resource);
+        return [.. registry.Store.Snapshot(resource).Objects.Range(ns).Where(o => !o.IsScenery && selector.Matches(o.Labels)).Select(o => Typed(known, o))];
     }
 
     public JsonObject Create(ResourceName resource, JsonObject obj, string manager = "kube-controller-manager")
     {
-        ApiResource type = Resource(resource);
-        return Typed(type, registry.Create(type, NamespaceOf(type, obj), (JsonObject)obj.DeepClone(), new WriteOptions(manager)));
+        ApiResource known = Known(resource);
+        string ns = known.Namespaced ? obj.Text("metadata", "namespace") ?? "default" : "";
+        return Exchange.Typed(known, registry.Create(known, ns, (JsonObject)obj.DeepClone(), new WriteOptions(manager)));
     }
 
     public JsonObject Update(ResourceName resource, JsonObject obj, string subresource = "", string manager = "kube-controller-manager")
     {
-        ApiResource type = Resource(resource);
-        JsonObject updated = (JsonObject)obj.DeepClone();
-        return Typed(type, registry.Update(type, NamespaceOf(type, obj), obj.Text("metadata", "name") ?? "", _ => updated, new WriteOptions(manager)
-        {
-            Subresource = subresource,
-        }));
+        ApiResource known = Known(resource);
+        string ns = known.Namespaced ? obj.Text("metadata", "namespace") ?? "default" : "";
+        var copy = (JsonObject)obj.DeepClone();
+        JsonObject stored = registry.Update(
+            known, ns, obj.Text("metadata", "name") ?? "", _ => copy, new WriteOptions(manager) { Subresource = subresource });
+        return Exchange.Typed(known, stored);
     }
 
     public bool Delete(ResourceName resource, string? ns, string name, int? gracePeriodSeconds = null)
     {
         try
         {
-            registry.Delete(Resource(resource), ns ?? "", name, new DeleteRequest { GracePeriodSeconds = gracePeriodSeconds });
+            registry.Delete(Known(resource), ns ?? "", name, new DeleteRequest { GracePeriodSeconds = gracePeriodSeconds });
             return true;
         }
         catch (StatusException refusal) when (refusal.Code == 404)
@@ -55,27 +55,28 @@ internal sealed class RegistryObjectStore(ObjectRegistry registry) : IObjectStor
 
     public async IAsyncEnumerable<ObjectEvent> WatchAsync(ResourceName resource, [EnumeratorCancellation] CancellationToken stop)
     {
-        ApiResource type = Resource(resource);
-        var batch = new StoredChange[WatchBatch];
+        ApiResource known = Known(resource);
+        var batch = new StoredChange[BatchSize];
         while (true)
         {
-            (OrderedObjects objects, long revision) = registry.Store.Snapshot(resource);
+            (OrderedObjects objects, long seen) = registry.Store.Snapshot(resource);
             foreach (StoredObject obj in objects.Range(null))
             {
                 if (!obj.IsScenery)
                 {
-                    yield return new ObjectEvent(ObjectChange.Added, Typed(type, obj.ToTree()));
+                    yield return new ObjectEvent(ObjectChange.Added, Typed(known, obj));
                 }
             }
 
-            while (registry.Store.TryRead(resource, revision, batch, out int read, out Task next, out bool closed))
+            while (registry.Store.TryRead(resource, seen, batch, out int read, out Task next, out bool closed))
             {
                 for (int i = 0; i < read; i++)
                 {
-                    revision = batch[i].Revision;
-                    if (Event(type, batch[i]) is { } change)
+                    StoredChange change = batch[i];
+                    seen = change.Revision;
+                    if (Event(known, change) is { } e)
                     {
-                        yield return change;
+                        yield return e;
                     }
                 }
 
@@ -92,23 +93,17 @@ internal sealed class RegistryObjectStore(ObjectRegistry registry) : IObjectStor
         }
     }
 
-    private static ObjectEvent? Event(ApiResource type, StoredChange change) => (change.Before, change.After) switch
+    private static ObjectEvent? Event(ApiResource known, StoredChange change) => (change.Before, change.After) switch
     {
-        (null, { } made) => new ObjectEvent(ObjectChange.Added, Typed(type, made.ToTree())),
-        ({ } gone, null) => new ObjectEvent(ObjectChange.Deleted, Typed(type, gone.ToTree())),
-        (_, { } updated) => new ObjectEvent(ObjectChange.Modified, Typed(type, updated.ToTree())),
+        // Scenery becomes somebody's business only when its deletion begins.
+        (_, { IsScenery: true }) => null,
+        (null or { IsScenery: true }, { } after) => new ObjectEvent(ObjectChange.Added, Typed(known, after)),
+        ({ } , { } after) => new ObjectEvent(ObjectChange.Modified, Typed(known, after)),
+        ({ IsScenery: false } before, null) => new ObjectEvent(ObjectChange.Deleted, Typed(known, before)),
         _ => null,
     };
 
-    private static JsonObject Typed(ApiResource type, JsonObject tree)
-    {
-        tree["kind"] = type.Kind;
-        tree["apiVersion"] = type.ApiVersion;
-        return tree;
-    }
+    private static JsonObject Typed(ApiResource known, StoredObject stored) => Exchange.Typed(known, stored.ToTree());
 
-    private static string NamespaceOf(ApiResource type, JsonObject obj) => type.Namespaced ? obj.Text("metadata", "namespace") ?? "" : "";
-
-    private ApiResource Resource(ResourceName name) =>
-        registry.Catalog.Stored(name) ?? throw new StatusException(404, "NotFound", "the server could not find the requested resource");
+    private ApiResource Known(ResourceName name) => registry.Catalog.Stored(name) ?? throw Refusal.NotServed();
 }

@@ -81,6 +81,22 @@ public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, Ti
         }
     }
 
+    /// <summary>Completes with the first snapshot, once the fleet has been heard of at all.</summary>
+    public async Task<FleetSnapshot> WaitUntilKnownAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task changed = Changed();
+            FleetSnapshot now = Current;
+            if (now.IsKnown)
+            {
+                return now;
+            }
+
+            await changed.WaitAsync(cancellationToken);
+        }
+    }
+
     /// <summary>Completes at the next change of <see cref="Current"/>. Take it before reading the snapshot, so that no change falls between.</summary>
     public Task Changed()
     {

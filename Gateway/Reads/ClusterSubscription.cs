@@ -1,0 +1,210 @@
+using MultiCluster.Clusters;
+using MultiCluster.Reads;
+
+namespace MultiCluster.Gateway.Reads;
+
+/// <summary>One cluster's part in a fleet watch: keeps a stream from its grain open, over losses, until it ends or is stopped.</summary>
+/// <remarks>
+/// The fields above the line belong to the watch's loop; the pump touches only those below it. The pump delivers into the watch's inbox and
+/// waits while that is full, so that a slow reader is felt here and not in the mirror, which the grain's end of the stream reads by itself.
+/// </remarks>
+internal sealed class ClusterSubscription(string cluster, Guid uid, long? since, long resume)
+{
+    /// <summary>Name of the cluster.</summary>
+    public string Cluster => cluster;
+
+    /// <summary>Registration that it is about.</summary>
+    public Guid Uid => uid;
+
+    /// <summary>Revision that is safe to resume from, as far as this cluster has a say; 0 where there is none yet.</summary>
+    public long Resume { get; set; } = resume;
+
+    /// <summary>Whether the present state is complete, or was never asked for.</summary>
+    public bool IsPresent { get; set; } = since is not null;
+
+    /// <summary>When its leave began; null while it stays.</summary>
+    public long? LeavingSince { get; set; }
+
+    /// <summary>Whether the cluster has left the fleet before the watch began.</summary>
+    public bool IsDeparted { get; init; }
+
+    /// <summary>Whether it has come to its end.</summary>
+    public bool IsEnded { get; set; }
+
+    /// <summary>Last coverage that the reader was told.</summary>
+    public ClusterCoverage? Told { get; set; }
+
+    /// <summary>The pump; completes when the stream has ended for good.</summary>
+    public Task Pump { get; set; } = Task.CompletedTask;
+
+    // ---- shared with the pump ----
+
+    private readonly Lock _gate = new();
+    private CancellationTokenSource? _attempt;
+    private bool _leave;
+    private long _silentSince;
+
+    /// <summary>Since when the pump waits for the grain; 0 while it does not.</summary>
+    public long SilentSince => Volatile.Read(ref _silentSince);
+
+    /// <summary>Asks the cluster to take leave: everything that matches comes out as deleted.</summary>
+    public void Leave()
+    {
+        lock (_gate)
+        {
+            _leave = true;
+            _attempt?.Cancel();
+        }
+    }
+
+    /// <summary>Gives up the stream that is open; the pump opens another.</summary>
+    public void Interrupt()
+    {
+        lock (_gate)
+        {
+            _attempt?.Cancel();
+        }
+    }
+
+    /// <summary>Runs until the stream has ended for good or is stopped. Throws nothing but cancellation.</summary>
+    public async Task RunAsync(SubscriptionContext context, CancellationToken stop)
+    {
+        long? from = since;
+        long? replayFrom = null;   // a present state broke off in the middle: what went since must be told too
+        TimeSpan backoff = SubscriptionContext.FirstBackoff;
+        while (true)
+        {
+            long asked = context.Clock.Now();
+            bool holdsTurn = false;
+            bool partial = false;
+            using CancellationTokenSource attempt = Begin(stop, out bool leave);
+            if (leave && from is null)
+            {
+                from = replayFrom ?? asked;
+            }
+
+            try
+            {
+                if (from is null)
+                {
+                    await context.PresentTurns.WaitAsync(attempt.Token);
+                    holdsTurn = true;
+                    asked = context.Clock.Now();
+                }
+
+                var request = new ClusterWatchRequest
+                {
+                    Query = context.Query,
+                    Since = from,
+                    Revision = asked,
+                    ProgressEvery = context.ProgressEvery,
+                    Projection = context.Projection,
+                    Leave = leave,
+                };
+                IAsyncEnumerator<ClusterWatchBatch> stream =
+                    context.Calls.Grain(cluster).WatchAsync(request, attempt.Token).GetAsyncEnumerator(attempt.Token);
+                await using (stream.ConfigureAwait(false))
+                {
+                    while (await NextAsync(stream, context, attempt.Token))
+                    {
+                        ClusterWatchBatch batch = stream.Current;
+                        backoff = SubscriptionContext.FirstBackoff;
+                        bool again = batch.InitialEnd && replayFrom is not null;
+                        long through = again ? replayFrom!.Value : batch.Through;
+                        partial |= from is null && !batch.InitialEnd && !batch.Changes.IsEmpty;
+                        await context.DeliverAsync(new SubscriptionNews(this, batch, through, null), stop);
+                        if (batch.End != WatchEnd.None)
+                        {
+                            return;
+                        }
+
+                        if (through > 0 && (from is not null || batch.InitialEnd))
+                        {
+                            from = through;
+                        }
+
+                        if (batch.InitialEnd && holdsTurn)
+                        {
+                            context.PresentTurns.Release();
+                            holdsTurn = false;
+                        }
+
+                        if (again)
+                        {
+                            replayFrom = null;
+                            break;
+                        }
+                    }
+                }
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested || context.TooSlow.IsCancellationRequested)
+            {
+                throw;
+            }
+            catch (OperationCanceledException) when (attempt.IsCancellationRequested)
+            {
+                // Interrupted to take leave, or because the grain was silent for too long.
+            }
+            catch (Exception e)
+            {
+                context.Lost(e, cluster);
+                await context.DeliverAsync(new SubscriptionNews(this, null, 0, ClusterCalls.Unavailable(cluster)), stop);
+                await context.WaitAsync(backoff, stop);
+                backoff = SubscriptionContext.Next(backoff);
+            }
+            finally
+            {
+                Volatile.Write(ref _silentSince, 0);
+                if (holdsTurn)
+                {
+                    context.PresentTurns.Release();
+                }
+
+                End();
+            }
+
+            if (partial && from is null)
+            {
+                replayFrom ??= asked;
+            }
+        }
+    }
+
+    private async ValueTask<bool> NextAsync(IAsyncEnumerator<ClusterWatchBatch> stream, SubscriptionContext context, CancellationToken attempt)
+    {
+        Volatile.Write(ref _silentSince, context.Time.GetTimestamp());
+        ValueTask<bool> next = stream.MoveNextAsync();
+
+        // Whoever does not listen to its token is left behind with its task.
+        bool any = next.IsCompleted ? await next : await next.AsTask().WaitAsync(attempt);
+        Volatile.Write(ref _silentSince, 0);
+        return any ? true : throw new InvalidOperationException("The stream ended without saying why.");
+    }
+
+    private CancellationTokenSource Begin(CancellationToken stop, out bool leave)
+    {
+        var attempt = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        lock (_gate)
+        {
+            _attempt = attempt;
+            leave = _leave;
+        }
+
+        return attempt;
+    }
+
+    private void End()
+    {
+        lock (_gate)
+        {
+            _attempt = null;
+        }
+    }
+}
+
+/// <summary>What a pump tells the watch.</summary>
+/// <param name="From">Whose news it is.</param>
+/// <param name="Batch">Changes; null where there is only trouble.</param>
+/// <param name="Through">Revision that the cluster has been followed through; 0 where it cannot be said.</param>
+/// <param name="Trouble">What is wrong; null where nothing is.</param>
+internal readonly record struct SubscriptionNews(ClusterSubscription From, ClusterWatchBatch? Batch, long Through, ClusterCoverage? Trouble);

@@ -1,0 +1,83 @@
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using MultiCluster.Fleet;
+using MultiCluster.Reads;
+
+namespace MultiCluster.Gateway.Reads;
+
+/// <summary>What all pumps of one watch share. Thread-safe.</summary>
+internal sealed partial class SubscriptionContext(
+    ClusterCalls calls, FleetClock clock, TimeProvider time, FleetWatchQuery query, TimeSpan progressEvery, ILogger logger) : IDisposable
+{
+    public static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan MaxBackoff = TimeSpan.FromSeconds(5);
+
+    // Batches have at most 256 KiB: this and one batch per cluster that waits is all that a watch holds.
+    private const int InboxBatches = 64;
+
+    // Clusters that stream their present state at the same time. The others follow, so that 1,000 clusters do not wait with a full batch each.
+    private const int PresentAtOnce = 16;
+
+    /// <summary>How long a full inbox may stay full before the reader is cut off.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly Channel<SubscriptionNews> _inbox = Channel.CreateBounded<SubscriptionNews>(
+        new BoundedChannelOptions(InboxBatches) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+    private readonly CancellationTokenSource _tooSlow = new();
+
+    public ClusterCalls Calls => calls;
+
+    public FleetClock Clock => clock;
+
+    public TimeProvider Time => time;
+
+    public ObjectQuery Query => query.Objects;
+
+    public Projection Projection => query.Projection;
+
+    public TimeSpan ProgressEvery => progressEvery;
+
+    public SemaphoreSlim PresentTurns { get; } = new(PresentAtOnce);
+
+    public ChannelReader<SubscriptionNews> Inbox => _inbox.Reader;
+
+    /// <summary>Fires when the reader has let the inbox stand full for too long.</summary>
+    public CancellationToken TooSlow => _tooSlow.Token;
+
+    /// <summary>Delivers to the watch; waits while its inbox is full.</summary>
+    public async ValueTask DeliverAsync(SubscriptionNews news, CancellationToken stop)
+    {
+        if (_inbox.Writer.TryWrite(news))
+        {
+            return;
+        }
+
+        using var patience = new CancellationTokenSource(Patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stop);
+        try
+        {
+            await _inbox.Writer.WriteAsync(news, either.Token);
+        }
+        catch (OperationCanceledException) when (patience.IsCancellationRequested && !stop.IsCancellationRequested)
+        {
+            await _tooSlow.CancelAsync();
+            throw;
+        }
+    }
+
+    public async Task WaitAsync(TimeSpan backoff, CancellationToken stop) =>
+        await Task.Delay(backoff * (0.5 + (Random.Shared.NextDouble() * 0.5)), time, stop);   // at random, so that clusters do not come back in step
+
+    public static TimeSpan Next(TimeSpan backoff) => TimeSpan.FromTicks(Math.Min(backoff.Ticks * 2, MaxBackoff.Ticks));
+
+    public void Lost(Exception error, string cluster) => LogLost(logger, error, cluster);
+
+    public void Dispose()
+    {
+        PresentTurns.Dispose();
+        _tooSlow.Dispose();
+    }
+
+    [LoggerMessage(5103, LogLevel.Warning, "Cluster {Cluster}: the stream of a fleet watch broke; it is opened again from where it was.", EventName = "ClusterWatchLost")]
+    private static partial void LogLost(ILogger logger, Exception error, string cluster);
+}

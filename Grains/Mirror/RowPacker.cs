@@ -136,8 +136,10 @@ internal sealed class RowPacker
                 }
             }
 
+            // A copy from the object's own text must stay shorter than its distance, or it would read what it is about to write.
             int floor = source < baseLength ? 0 : source < start ? baseLength : start;
-            while (position > anchor && source > floor && windowBytes[position - 1] == windowBytes[source - 1])
+            int longest = source < start ? int.MaxValue : position - source;
+            while (position > anchor && source > floor && length < longest && windowBytes[position - 1] == windowBytes[source - 1])
             {
                 position--;
                 source--;

@@ -41,6 +41,7 @@ public static class Quantity
         UInt128 divisor = 1;
         int count = 0;
         bool fraction = false;
+        bool hasDigits = false;
         for (; at < text.Length; at++)
         {
             byte next = text[at];
@@ -55,6 +56,8 @@ public static class Quantity
                 break;
             }
 
+            hasDigits = true;
+
             // Kubernetes itself keeps no more than nano precision; past 18 digits nothing that counts is left.
             if (count < 18)
             {
@@ -68,8 +71,7 @@ public static class Quantity
             }
         }
 
-        if (at == 0 || !char.IsAsciiDigit((char)text[at - 1]) && text[at - 1] != '.' || (fraction && at == 1)
-            || !TryReadSuffix(text[at..], out UInt128 multiplier, out UInt128 suffixDivisor))
+        if (!hasDigits || !TryReadSuffix(text[at..], out UInt128 multiplier, out UInt128 suffixDivisor))
         {
             return false;
         }

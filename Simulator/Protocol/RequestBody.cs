@@ -118,6 +118,11 @@ internal static class RequestBody
     private static JsonObject Decode(Exchange exchange, byte[] body, string kind, List<string> duplicates)
     {
         string type = (exchange.Http.Request.ContentType ?? "application/json").Split(';')[0].Trim();
+        if (type == ProtobufBody.ContentType && exchange.Resource?.Custom is null && ProtobufBody.ToJson(body) is { } read)
+        {
+            return read;
+        }
+
         if (type is not ("application/json" or "application/yaml" or ""))
         {
             throw exchange.Resource?.Custom is null

@@ -1,1 +1,3 @@
-Console.WriteLine("MultiCluster");
+using MultiCluster.Silo.CommandLine;
+
+return await ServiceCommand.Create().Parse(args).InvokeAsync();

@@ -1,0 +1,177 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using MultiCluster.Gateway;
+using MultiCluster.Gateway.Observability;
+using MultiCluster.Gateway.Security;
+using MultiCluster.Grains;
+using MultiCluster.Silo.Engines;
+
+namespace MultiCluster.Silo.Hosting;
+
+/// <summary>The whole service in one process: silo, gateway, data directory.</summary>
+/// <remarks>Started once, disposed once. Its addresses are known after <see cref="StartAsync"/>.</remarks>
+public sealed class Service : IAsyncDisposable
+{
+    // Registrations are small; an event stream sends more than it receives.
+    private const long MaxRequestBody = 4 * 1024 * 1024;
+
+    // Ordinary clients multiplex a handful of calls; a scheduler may hold a watch per kind.
+    private const int MaxStreamsPerConnection = 500;
+
+    // Time for running calls and grains to end when the process is asked to stop.
+    private static readonly TimeSpan ShutdownDeadline = TimeSpan.FromSeconds(15);
+
+    private readonly DataDirectory _data;
+    private readonly ServingCertificates _certificates;
+
+    private Service(WebApplication app, DataDirectory data, ServingCertificates certificates, AdminToken token, bool firstStart)
+    {
+        App = app;
+        _data = data;
+        _certificates = certificates;
+        Token = token;
+        IsFirstStart = firstStart;
+    }
+
+    /// <summary>The host.</summary>
+    public WebApplication App { get; }
+
+    /// <summary>Services of the host.</summary>
+    public IServiceProvider Services => App.Services;
+
+    /// <summary>The admin token.</summary>
+    public AdminToken Token { get; }
+
+    /// <summary>Whether this start created the admin token.</summary>
+    public bool IsFirstStart { get; }
+
+    /// <summary>Absolute path of the data directory.</summary>
+    public string DataDirectoryPath => _data.Path;
+
+    /// <summary>What clients trust, in PEM.</summary>
+    public string AuthorityPem => _certificates.AuthorityPem;
+
+    /// <summary>Address of the API.</summary>
+    public Uri Address { get; private set; } = new("https://127.0.0.1/");
+
+    /// <summary>Address of health and metrics; null where they are switched off.</summary>
+    public Uri? OperationsAddress { get; private set; }
+
+    /// <summary>The kubeconfig for clients of this service.</summary>
+    public string KubeconfigPath => Path.Combine(DataDirectoryPath, KubeconfigFile.FileName);
+
+    /// <summary>Composes the service. Nothing listens yet.</summary>
+    /// <param name="settings">Where to listen and to keep data.</param>
+    /// <param name="configure">Last word on the host, for the demo and for tests.</param>
+    /// <exception cref="ServiceStartException">Something is wrong with the settings or the data directory.</exception>
+    public static Service Create(ServiceSettings settings, Action<WebApplicationBuilder>? configure = null)
+    {
+        IPEndPoint api = ServiceSettings.Endpoint(settings.Listen, "Service:Listen (--listen)");
+        IPEndPoint? operations = settings.ListenMetrics.Length == 0
+            ? null
+            : ServiceSettings.Endpoint(settings.ListenMetrics, "Service:ListenMetrics (--listen-metrics)");
+        DataDirectory data = DataDirectory.Open(settings.DataDirectory);
+        try
+        {
+            ServingCertificates certificates = ServingCertificates.LoadOrCreate(data.Path, CertificateNames(settings, api), TimeProvider.System);
+            AdminToken token = AdminToken.LoadOrCreate(data.Path, out bool created);
+            WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "MultiCluster", ContentRootPath = AppContext.BaseDirectory });
+            builder.Configuration.AddEnvironmentVariables("MULTICLUSTER_");
+            builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+            builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
+            builder.Logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
+            builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownDeadline);
+            builder.Services.AddSingleton(TimeProvider.System);
+            builder.Services.AddDataProtection().SetApplicationName("MultiCluster").PersistKeysToFileSystem(new DirectoryInfo(Path.Combine(data.Path, "keys")));
+            builder.WebHost.UseKestrelHttpsConfiguration();
+            builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, api, operations, certificates));
+            builder.UseOrleans(silo => EngineSetup.Configure(silo, data.Path));
+            builder.Services.AddMultiClusterGrains();
+            builder.Services.AddMultiClusterGateway(token);
+            configure?.Invoke(builder);
+            WebApplication app = builder.Build();
+            app.UseMultiClusterGateway();
+            return new Service(app, data, certificates, token, created);
+        }
+        catch (InvalidDataException e)
+        {
+            data.Dispose();
+            throw new ServiceStartException(e.Message);
+        }
+        catch
+        {
+            data.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Listens, brings the fleet back, and writes the kubeconfig.</summary>
+    /// <exception cref="ServiceStartException">A port is taken.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await App.StartAsync(cancellationToken);
+        }
+        catch (IOException e) when (e.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException)
+        {
+            throw new ServiceStartException("A port is taken by another process; choose others with --listen and --listen-metrics (0 takes a free one).");
+        }
+
+        ICollection<string> addresses = App.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
+        Address = Reachable(addresses.First(a => a.StartsWith("https:", StringComparison.Ordinal)));
+        OperationsAddress = addresses.FirstOrDefault(a => a.StartsWith("http:", StringComparison.Ordinal)) is { } plain ? Reachable(plain) : null;
+        KubeconfigFile.Write(DataDirectoryPath, Address, AuthorityPem, Token);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await App.DisposeAsync();
+        _certificates.Dispose();
+        _data.Dispose();
+    }
+
+    private static void Listen(KestrelServerOptions kestrel, IPEndPoint api, IPEndPoint? operations, ServingCertificates certificates)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxRequestBodySize = MaxRequestBody;
+        kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
+        kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
+        kestrel.Listen(api, endpoint =>
+        {
+            endpoint.Protocols = HttpProtocols.Http1AndHttp2;
+            endpoint.UseHttps(https =>
+            {
+                https.ServerCertificate = certificates.Serving;
+                https.ServerCertificateChain = certificates.Chain;
+            });
+        });
+        if (operations is not null)
+        {
+            kestrel.Listen(operations, endpoint =>
+            {
+                endpoint.Protocols = HttpProtocols.Http1;
+                endpoint.UseOperationsPort();
+            });
+        }
+    }
+
+    private static IReadOnlyCollection<string> CertificateNames(ServiceSettings settings, IPEndPoint api) =>
+        api.Address.Equals(IPAddress.Any) || api.Address.Equals(IPAddress.IPv6Any)
+            ? [.. settings.Names, Dns.GetHostName()]
+            : [.. settings.Names, api.Address.ToString()];
+
+    // What is bound to every address is called on loopback.
+    private static Uri Reachable(string address) =>
+        new(address.Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal).Replace("[::]", "127.0.0.1", StringComparison.Ordinal));
+}

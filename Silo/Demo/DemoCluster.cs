@@ -17,14 +17,14 @@ internal sealed record DemoCluster(string Name, ImmutableSortedDictionary<string
     /// <summary>Three regions, three sizes; nginx is everywhere and not ready in us-1, and edge-1 will fail and recover.</summary>
     public static readonly ImmutableArray<DemoCluster> All =
     [
-        new("eu-1", Labels("eu", "prod"), 5,
+        new("eu-1", LabelsOf("eu", "prod"), 5,
         [
             new("shop", "nginx", 4, "nginx:1.27.2"),
             new("shop", "cart", 6, "registry.example.com/shop/cart:3.4.1"),
             new("shop", "payments", 3, "registry.example.com/shop/payments:2.0.0"),
             new("monitoring", "prometheus", 2, "prom/prometheus:v2.55.0"),
         ]),
-        new("us-1", Labels("us", "prod"), 8,
+        new("us-1", LabelsOf("us", "prod"), 8,
         [
             new("shop", "nginx", 6, "nginx:1.99.0", "image-pull"),
             new("shop", "cart", 12, "registry.example.com/shop/cart:3.4.1"),
@@ -32,7 +32,7 @@ internal sealed record DemoCluster(string Name, ImmutableSortedDictionary<string
             new("search", "indexer", 10, "registry.example.com/search/indexer:0.9.3"),
             new("monitoring", "prometheus", 2, "prom/prometheus:v2.55.0"),
         ]),
-        new("edge-1", Labels("ap", "edge"), 2,
+        new("edge-1", LabelsOf("ap", "edge"), 2,
         [
             new("shop", "nginx", 2, "nginx:1.27.2"),
             new("shop", "cart", 2, "registry.example.com/shop/cart:3.4.1", "crash"),
@@ -50,7 +50,7 @@ internal sealed record DemoCluster(string Name, ImmutableSortedDictionary<string
 
         foreach (string ns in Workloads.Select(w => w.Namespace).Distinct(StringComparer.Ordinal))
         {
-            cluster.Objects.Create($$"""{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"{{ns}}"}}""");
+            cluster.Objects.Create($$$"""{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"{{{ns}}}"}}""");
         }
 
         foreach (DemoWorkload workload in Workloads)
@@ -61,8 +61,8 @@ internal sealed record DemoCluster(string Name, ImmutableSortedDictionary<string
         return cluster;
     }
 
-    private string Node(string name) => $$"""
-        {"apiVersion":"v1","kind":"Node","metadata":{"name":"{{name}}","labels":{"kubernetes.io/hostname":"{{name}}","topology.kubernetes.io/region":"{{this.Labels["region"]}}"}},
+    private string Node(string name) => $$$"""
+        {"apiVersion":"v1","kind":"Node","metadata":{"name":"{{{name}}}","labels":{"kubernetes.io/hostname":"{{{name}}}","topology.kubernetes.io/region":"{{{Labels["region"]}}}"}},
          "status":{"capacity":{"cpu":"8","memory":"32Gi","pods":"110"},"allocatable":{"cpu":"7800m","memory":"30Gi","pods":"110"},
           "conditions":[{"type":"Ready","status":"True","reason":"KubeletReady","message":"kubelet is posting ready status"}],
           "nodeInfo":{"kubeletVersion":"v1.32.0","osImage":"Debian GNU/Linux 12","containerRuntimeVersion":"containerd://2.0.0"} } }
@@ -70,15 +70,15 @@ internal sealed record DemoCluster(string Name, ImmutableSortedDictionary<string
 
     private static string Deployment(DemoWorkload workload)
     {
-        string annotations = workload.Behaviour.Length == 0 ? "{}" : $$"""{"simulator.multicluster.dev/behaviour":"{{workload.Behaviour}}"}""";
-        return $$"""
-            {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"{{workload.Name}}","namespace":"{{workload.Namespace}}","labels":{"app":"{{workload.Name}}"}},
-             "spec":{"replicas":{{workload.Replicas}},"selector":{"matchLabels":{"app":"{{workload.Name}}"}},
-              "template":{"metadata":{"labels":{"app":"{{workload.Name}}"},"annotations":{{annotations}} },
-               "spec":{"containers":[{"name":"main","image":"{{workload.Image}}","resources":{"requests":{"cpu":"100m","memory":"128Mi"} } }]} } } }
+        string annotations = workload.Behaviour.Length == 0 ? "{}" : $$$"""{"simulator.multicluster.dev/behaviour":"{{{workload.Behaviour}}}"}""";
+        return $$$"""
+            {"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"{{{workload.Name}}}","namespace":"{{{workload.Namespace}}}","labels":{"app":"{{{workload.Name}}}"}},
+             "spec":{"replicas":{{{workload.Replicas}}},"selector":{"matchLabels":{"app":"{{{workload.Name}}}"}},
+              "template":{"metadata":{"labels":{"app":"{{{workload.Name}}}"},"annotations":{{{annotations}}} },
+               "spec":{"containers":[{"name":"main","image":"{{{workload.Image}}}","resources":{"requests":{"cpu":"100m","memory":"128Mi"} } }]} } } }
             """;
     }
 
-    private static ImmutableSortedDictionary<string, string> Labels(string region, string tier) =>
+    private static ImmutableSortedDictionary<string, string> LabelsOf(string region, string tier) =>
         ImmutableSortedDictionary<string, string>.Empty.Add("region", region).Add("tier", tier);
 }

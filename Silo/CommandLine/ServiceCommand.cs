@@ -32,15 +32,15 @@ internal static class ServiceCommand
         root.Options.Add(KubeconfigPath);
         root.Options.Add(Contexts);
         root.Options.Add(AllowExec);
-        root.SetAction((parsed, stop) => GuardedAsync(parsed, stop, ServeAsync));
+        root.SetAction((parsed, stop) => GuardedAsync(parsed, ServeAsync, stop));
 
         var demo = new Command("demo", "Three simulated clusters with everything on; prints what to try next.");
-        demo.SetAction((parsed, stop) => GuardedAsync(parsed, stop, DemoAsync));
+        demo.SetAction((parsed, stop) => GuardedAsync(parsed, DemoAsync, stop));
         root.Subcommands.Add(demo);
         return root;
     }
 
-    private static async Task<int> GuardedAsync(ParseResult parsed, CancellationToken stop, Func<ParseResult, CancellationToken, Task> action)
+    private static async Task<int> GuardedAsync(ParseResult parsed, Func<ParseResult, CancellationToken, Task> action, CancellationToken stop)
     {
         try
         {

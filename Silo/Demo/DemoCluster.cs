@@ -42,7 +42,7 @@ internal sealed record DemoCluster(string Name, ImmutableSortedDictionary<string
     /// <summary>Starts it, with its controllers, and puts its objects in.</summary>
     public async Task<SimulatedCluster> StartAsync(CancellationToken cancellationToken)
     {
-        SimulatedCluster cluster = await SimulatedCluster.StartAsync(new SimulatedClusterOptions { Name = Name, Controllers = true }, cancellationToken);
+        SimulatedCluster cluster = await SimulatedCluster.StartAsync(new SimulatedClusterOptions { Name = Name, Controllers = true, LeaseRenewal = TimeSpan.FromSeconds(10) }, cancellationToken);
         for (int i = 1; i <= Nodes; i++)
         {
             cluster.Objects.Create(Node($"{Name}-node-{i}"));

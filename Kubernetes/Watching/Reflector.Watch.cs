@@ -30,10 +30,10 @@ public sealed partial class Reflector
         {
             if (watch is null)
             {
-                if (_verifyRevision && await FindOlderServerAsync(stop) is { } older)
+                if (_verifyRevision && await AskRevisionAsync(stop) is { } newest && newest.IsBefore(_revision))
                 {
                     _verifyRevision = false;
-                    return new Outcome(Attempt.Watch, Ending.WentBack, WentBack(older));
+                    return new Outcome(Attempt.Watch, Ending.WentBack, WentBack(newest));
                 }
 
                 _verifyRevision = false;
@@ -82,8 +82,9 @@ public sealed partial class Reflector
             return new Outcome(Attempt.Watch, atOnce ? Ending.ClosedAtOnce : Ending.Broken, error);
         }
 
+        // Whoever did not answer may come back as another: from a backup, or behind a load balancer.
         Ending ending = WatchRecovery.EndingOf(error);
-        _verifyRevision |= ending is Ending.Unreachable or Ending.TimedOut;
+        _verifyRevision |= ending is Ending.Unreachable or Ending.TimedOut or Ending.ServerError;
         return new Outcome(Attempt.Watch, ending, error);
     }
 
@@ -260,24 +261,24 @@ public sealed partial class Reflector
         return null;
     }
 
-    /// <summary>The server's revision when it is older than ours; null when it is not, or cannot be learned.</summary>
+    /// <summary>The server's newest revision; null when it does not tell and will not.</summary>
     /// <remarks>
     /// A restored server accepts a watch from a revision that it has not reached and says nothing until it does, so after a broken
-    /// connection it has to be asked. What fails here shows better in the watch that follows.
+    /// connection it has to be asked first. While it cannot be asked, the watch must not begin either.
     /// </remarks>
-    private async Task<Revision?> FindOlderServerAsync(CancellationToken stop)
+    /// <exception cref="KubeException">It cannot be asked now.</exception>
+    private async Task<Revision?> AskRevisionAsync(CancellationToken stop)
     {
         try
         {
             KubeResponse response = await _client.SendAsync(_requests.NewestRevision(), stop);
             var page = new ListPageReader(_options.MaxObjectBytes, static _ => { });
             _ = page.Read(response.Body.Span);
-            var newest = Revision.Parse(page.ResourceVersion);
-            return newest.IsBefore(_revision) ? newest : null;
+            return Revision.Parse(page.ResourceVersion);
         }
-        catch (KubeException)
+        catch (KubeException e) when (!e.Error.IsTransient && e.Kind is not (KubeErrorKind.Tls or KubeErrorKind.Unauthorized))
         {
-            return null;
+            return null;   // not allowed to list, or no such kind: the watch will say it better
         }
     }
 

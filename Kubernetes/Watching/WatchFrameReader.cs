@@ -37,6 +37,9 @@ internal sealed class WatchFrameReader(int maxObjectBytes)
 
     private static readonly int LongestPrefix = Shapes.Max(shape => shape.Prefix.Length);
 
+    // What an event holds beside its object.
+    private const int MaxEnvelopeBytes = 1024;
+
     private JsonValueEnd _end;
     private int _shape = -1;
     private bool _general;
@@ -74,7 +77,7 @@ internal sealed class WatchFrameReader(int maxObjectBytes)
             _shape = -1;
             _general = false;
         }
-        else if (event_.Length > maxObjectBytes)
+        else if (event_.Length > maxObjectBytes + MaxEnvelopeBytes)
         {
             throw TooLarge();
         }

@@ -122,16 +122,16 @@ public sealed class KubeconfigTests : IDisposable
         { "server: 10.0.0.1", "{token: t}", "clusters[k].server: The server '10.0.0.1' is not a URL" },
         { "server: ftp://x", "{token: t}", "is not a URL" },
         { "other: 1", "{token: t}", "clusters[k].server: The server is missing" },
-        { "server: https://u:p4ss@x", "{token: t}", "basic authentication is not supported" },
+        { "server: https://u:hunter2@x", "{token: t}", "basic authentication is not supported" },
         { "server: https://x, certificate-authority-data: '%%%'", "{token: t}", "clusters[k].certificate-authority-data: It is not base64." },
         { "server: https://x, certificate-authority-data: aGVsbG8=", "{token: t}", "holds no PEM certificate" },
         { "server: https://x, certificate-authority: missing.crt", "{token: t}", "missing.crt does not exist" },
         { "server: https://x, insecure-skip-tls-verify: maybe", "{token: t}", "must be true or false" },
         { "server: https://x, proxy-url: 'gopher://x'", "{token: t}", "clusters[k].proxy-url" },
-        { "server: https://x", "{username: a, password: p4ss}", "users[u].username: Basic authentication is not supported" },
+        { "server: https://x", "{username: a, password: hunter2}", "users[u].username: Basic authentication is not supported" },
         { "server: https://x", "{auth-provider: {name: gcp}}", "users[u].auth-provider" },
         { "server: https://x", "{exec: {apiVersion: client.authentication.k8s.io/v1, command: aws}}", "users[u].exec: The credentials come from the exec plugin 'aws', which would run a program on this host. Use a token or a client certificate, or, to trust it, set AllowExec." },
-        { "server: https://x", "{token: 'p4 ss'}", "users[u].token: The token holds characters" },
+        { "server: https://x", "{token: 'hunter 2'}", "users[u].token: The token holds characters" },
         { "server: https://x", "{tokenFile: missing-token}", "missing-token does not exist" },
         { "server: https://x", "{client-certificate-data: aGVsbG8=, client-key-data: aGVsbG8=}", "users[u].client-certificate-data: The client certificate holds no PEM certificate" },
         { "server: https://x", "{client-certificate-data: aGVsbG8=}", "has no key beside it" },
@@ -150,7 +150,7 @@ public sealed class KubeconfigTests : IDisposable
         string fault = Assert.Single(context.Faults).ToString();
         Assert.StartsWith($"{path}, context ctx, ", fault, StringComparison.Ordinal);
         Assert.Contains(expected, fault, StringComparison.Ordinal);
-        Assert.DoesNotContain("p4", fault.Replace("p4 ss", "", StringComparison.Ordinal).Replace("https://u:p4ss", "p4", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.DoesNotContain("hunter", fault, StringComparison.Ordinal);
     }
 
     [Fact]

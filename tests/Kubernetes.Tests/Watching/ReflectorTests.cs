@@ -187,7 +187,7 @@ public sealed class ReflectorTests
     {
         await using ReflectorHarness harness = await ReflectorHarness.StartAsync(null,
             List(10), Watch(Error(500, "InternalError")), Watch(Error(500, "InternalError")), Watch(Error(500, "InternalError")),
-            Watch(Error(500, "InternalError")), Watch(Error(500, "InternalError")), List(12));
+            Watch(Error(500, "InternalError")), Watch(Error(500, "InternalError")), List(12), Open());
         for (int i = 0; i < 5; i++)
         {
             _ = await harness.SitOutBackoffAsync(FirstBackoff * (1 << i));
@@ -243,6 +243,20 @@ public sealed class ReflectorTests
         Assert.Equal(["begin", "item a", "end 300"], await harness.Sink.NextAsync(3));
         await harness.Api.CallsAsync(5);
         Assert.Equal(["watch rv=500", "list limit=1", "list limit=500", "watch rv=300"], harness.Calls.Skip(1));
+    }
+
+    [Fact]
+    public async Task Watch_ServerThatCannotTellItsRevisionYet_IsAskedUntilItCan()
+    {
+        var cut = new TaskCompletionSource();
+        await using ReflectorHarness harness = await ReflectorHarness.StartAsync(null,
+            List(500), Break(cut.Task, Bookmark(501)), Fails(503, "ServiceUnavailable"), List(300), List(300, "a"));
+        Assert.Equal(["begin", "end 500", "bookmark 501"], await harness.Sink.NextAsync(3));
+        cut.SetResult();
+        Assert.Equal(KubeErrorKind.ServerError, (await harness.SitOutBackoffAsync(FirstBackoff)).Error!.Kind);
+        _ = await harness.SitOutBackoffAsync(FirstBackoff * 2);
+        Assert.Equal(["begin", "item a", "end 300"], await harness.Sink.NextAsync(3));
+        Assert.Equal(["watch rv=500", "list limit=1", "list limit=1", "list limit=500"], harness.Calls.Skip(1).Take(4));
     }
 
     [Theory]
@@ -309,14 +323,15 @@ public sealed class ReflectorTests
     [Fact]
     public async Task Run_GateOfLists_IsHeldForTheListOnly()
     {
-        using var gate = new SemaphoreSlim(0);
+        var gate = new ListGate(1, Timeout.InfiniteTimeSpan);
+        IDisposable place = await gate.EnterAsync(CancellationToken.None);
         await using ReflectorHarness harness = await ReflectorHarness.StartAsync(o => o with { ListGates = [gate] }, List(10), Open());
         _ = await harness.StatusAsync(s => s.Phase == ReflectorPhase.Queued);
         Assert.Empty(harness.Api.Calls);
-        _ = gate.Release();
+        place.Dispose();
         Assert.Equal(["begin", "end 10"], await harness.Sink.NextAsync(2));
         _ = await harness.StatusAsync(s => s.Phase == ReflectorPhase.Watching);
-        Assert.Equal(1, gate.CurrentCount);
+        Assert.Equal(1, gate.Free);
     }
 
     [Fact]

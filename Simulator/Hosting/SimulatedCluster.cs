@@ -45,7 +45,7 @@ public sealed class SimulatedCluster : IAsyncDisposable
             AddUser(user);
         }
 
-        ClusterBootstrap.Run(registry);
+        ClusterBootstrap.Run(registry, options.Housekeeping);
         Objects = new ObjectSeeds(registry, options.Seed);
         _listener = new ApiListener(_server, Faults, _authority);
         _definitions = new CustomResourceCatalog(registry);

@@ -30,11 +30,16 @@ internal static class ClusterBootstrap
         ("networking.k8s.io", ["ingresses", "ingresses/status", "networkpolicies"]),
     ];
 
-    public static void Run(ObjectRegistry registry)
+    public static void Run(ObjectRegistry registry, bool withAccounts)
     {
         foreach (string ns in (string[])["default", "kube-node-lease", "kube-public", "kube-system"])
         {
             Create(registry, ResourceName.Namespaces, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = ns } });
+            if (withAccounts)
+            {
+                // Housekeeping would make it a moment later; whoever seeds pods right after the start must not race it.
+                Create(registry, ResourceName.ServiceAccounts, ns, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default", ["namespace"] = ns } });
+            }
         }
 
         CreateRoles(registry);

@@ -246,7 +246,7 @@ public sealed class HttpSurfaceTests : IAsyncLifetime
         string all = await _service.Http.GetStringAsync("/v1/clusters") + await _service.Http.GetStringAsync("/v1/clusters/eu-1");
 
         Assert.DoesNotContain(_eu.AdminToken, all, StringComparison.Ordinal);
-        foreach (string file in Directory.EnumerateFiles(_service.DataDirectory, "*", SearchOption.AllDirectories).Where(f => Path.GetFileName(f) != "lock"))
+        foreach (string file in Directory.EnumerateFiles(_service.DataDirectory, "*", SearchOption.AllDirectories).Where(f => !f.EndsWith("lock", StringComparison.Ordinal)))
         {
             Assert.DoesNotContain(_eu.AdminToken, await File.ReadAllTextAsync(file), StringComparison.Ordinal);
         }

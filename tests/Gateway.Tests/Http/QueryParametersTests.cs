@@ -17,12 +17,12 @@ public sealed class QueryParametersTests
         ObjectQuery query = parameters.Objects("pods");
         parameters.ThrowIfWrong();
 
-        Assert.Equal(["a", "b", "c"], query.Namespaces);
-        Assert.Equal(["web-*"], query.Names);
+        Assert.Equal(["a", "b", "c"], query.Namespaces.AsEnumerable());
+        Assert.Equal(["web-*"], query.Names.AsEnumerable());
         Assert.Equal("shop", query.Text);
         Assert.Equal("app=web", query.LabelSelector);
         Assert.Equal("spec.replicas>2", query.FieldSelector);
-        Assert.Equal([ReadinessState.NotReady, ReadinessState.Failed], query.Readiness);
+        Assert.Equal([ReadinessState.NotReady, ReadinessState.Failed], query.Readiness.AsEnumerable());
         Assert.Equal(new OwnerQuery { Kind = "deployment", Name = "web", Depth = 2 }, query.Owner);
     }
 
@@ -30,7 +30,7 @@ public sealed class QueryParametersTests
     [InlineData("true", new[] { ReadinessState.Ready, ReadinessState.Completed })]
     [InlineData("false", new[] { ReadinessState.NotReady, ReadinessState.Progressing, ReadinessState.Failed, ReadinessState.Unknown })]
     public void Objects_Ready_StandsForItsStates(string value, ReadinessState[] states) =>
-        Assert.Equal(states, Parse($"?ready={value}").Objects("pods").Readiness);
+        Assert.Equal(states, Parse($"?ready={value}").Objects("pods").Readiness.AsEnumerable());
 
     [Theory]
     [InlineData("?owner=uid:1-2", "1-2", null, null)]

@@ -27,6 +27,7 @@ internal sealed partial class KindMirror
     private DateTimeOffset? _heardBefore;
     private bool _hasObjects;
     private bool _hasBookmarks;
+    private bool _vanished;
     private long _lists;
     private long _events;
     private ReflectorStatus _counted = Idle;
@@ -145,6 +146,14 @@ internal sealed partial class KindMirror
         {
             _held = null;
         }
+    }
+
+    /// <summary>Whether the server has begun to answer 404 since this was last asked.</summary>
+    public bool HasJustVanished()
+    {
+        bool before = _vanished;
+        _vanished = Status.Vanished;
+        return _vanished && !before;
     }
 
     /// <summary>Tries at once again where it was given up or waits after a failure: somebody has changed what stood in the way.</summary>

@@ -143,9 +143,9 @@ internal sealed partial class MirrorSupervisor
         foreach (KindMirror kind in Current.Mirrored.Values)
         {
             await kind.LookAfterAsync(now);
-            if (kind.Status.Vanished && kind.MissingSince is null)
+            if (kind.HasJustVanished())
             {
-                _discoverAt = Earliest(_discoverAt, now + _parts.Options.DiscoveryPause);
+                LookAgain();
             }
         }
 
@@ -159,6 +159,11 @@ internal sealed partial class MirrorSupervisor
         {
             ApiSurface surface = await _discovery.ReadAsync(stop);
             Publish(Current with { Surface = surface, DiscoveryFault = null, DiscoveryFailures = 0 });
+            foreach (KindMirror kind in Current.Mirrored.Values.Where(kind => kind.Status.Vanished && surface.Find(kind.Type.Group, kind.Type.Version, kind.Type.Plural) is not null))
+            {
+                kind.Hurry();   // announced, so its 404 is likely over
+            }
+
             _discoverAt = now + _parts.Options.DiscoveryInterval;
             if (_looksLeft > 0)
             {
@@ -249,9 +254,9 @@ internal sealed partial class MirrorSupervisor
     [LoggerMessage(4130, LogLevel.Debug, "Cluster {Cluster}: discovery failed, {Kind}: {Message}", EventName = "DiscoveryFailed")]
     private static partial void LogDiscoveryFailed(ILogger logger, string cluster, KubeErrorKind kind, string message);
 
-    [LoggerMessage(4131, LogLevel.Information, "Cluster {Cluster}: {Resource} is mirrored from now on.", EventName = "KindAdded")]
+    [LoggerMessage(4131, LogLevel.Debug, "Cluster {Cluster}: {Resource} is mirrored from now on.", EventName = "KindAdded")]
     private static partial void LogKindAdded(ILogger logger, string cluster, string resource);
 
-    [LoggerMessage(4132, LogLevel.Information, "Cluster {Cluster}: {Resource} is no longer mirrored.", EventName = "KindRemoved")]
+    [LoggerMessage(4132, LogLevel.Debug, "Cluster {Cluster}: {Resource} is no longer mirrored.", EventName = "KindRemoved")]
     private static partial void LogKindRemoved(ILogger logger, string cluster, string resource);
 }

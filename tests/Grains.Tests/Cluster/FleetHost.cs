@@ -147,7 +147,7 @@ internal sealed class FleetHost : IAsyncDisposable
             // Said below, with what was seen last.
         }
 
-        throw new TimeoutException($"Cluster {name} was not as wanted within {Patience}; last seen {last}. Log:\n{string.Join('\n', _log.TakeLast(40))}");
+        throw new TimeoutException($"Cluster {name} was not as wanted within {Patience}; last seen {last}. Log:\n{string.Join('\n', _log.Where(line => !line.StartsWith("Debug KindAdded", StringComparison.Ordinal)).TakeLast(40))}");
     }
 
     private sealed class QueueLog(ConcurrentQueue<string> log) : ILoggerProvider, ILogger

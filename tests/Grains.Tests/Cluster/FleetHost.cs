@@ -58,7 +58,7 @@ internal sealed class FleetHost : IAsyncDisposable
             silo.Services.Configure<HealthOptions>(health =>
             {
                 health.ProbeInterval = TimeSpan.FromMilliseconds(150);
-                health.ProbeTimeout = TimeSpan.FromSeconds(1);
+                health.ProbeTimeout = TimeSpan.FromSeconds(3);
             });
             silo.Services.Configure<MirrorOptions>(mirror =>
             {

@@ -43,11 +43,7 @@ internal sealed record DemoCluster(string Name, ImmutableSortedDictionary<string
     public async Task<SimulatedCluster> StartAsync(CancellationToken cancellationToken)
     {
         SimulatedCluster cluster = await SimulatedCluster.StartAsync(new SimulatedClusterOptions { Name = Name, Controllers = true, LeaseRenewal = TimeSpan.FromSeconds(10) }, cancellationToken);
-        for (int i = 1; i <= Nodes; i++)
-        {
-            cluster.Objects.Create(Node($"{Name}-node-{i}"));
-        }
-
+        cluster.Objects.SeedNodes(Nodes, "8", "32Gi", Labels["region"]);
         foreach (string ns in Workloads.Select(w => w.Namespace).Distinct(StringComparer.Ordinal))
         {
             cluster.Objects.Create($$$"""{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"{{{ns}}}"}}""");
@@ -60,13 +56,6 @@ internal sealed record DemoCluster(string Name, ImmutableSortedDictionary<string
 
         return cluster;
     }
-
-    private string Node(string name) => $$$"""
-        {"apiVersion":"v1","kind":"Node","metadata":{"name":"{{{name}}}","labels":{"kubernetes.io/hostname":"{{{name}}}","topology.kubernetes.io/region":"{{{Labels["region"]}}}"}},
-         "status":{"capacity":{"cpu":"8","memory":"32Gi","pods":"110"},"allocatable":{"cpu":"7800m","memory":"30Gi","pods":"110"},
-          "conditions":[{"type":"Ready","status":"True","reason":"KubeletReady","message":"kubelet is posting ready status"}],
-          "nodeInfo":{"kubeletVersion":"v1.32.0","osImage":"Debian GNU/Linux 12","containerRuntimeVersion":"containerd://2.0.0"} } }
-        """;
 
     private static string Deployment(DemoWorkload workload)
     {

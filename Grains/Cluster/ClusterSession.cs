@@ -28,6 +28,7 @@ internal sealed partial class ClusterSession
     private readonly WakeSignal _probeNow;
     private ImmutableArray<SupervisedLoop> _loops = [];
     private ClusterStanding _standing;
+    private ClusterEntry _entry;
 
     /// <param name="entry">The registration.</param>
     /// <param name="connection">Server and credentials.</param>
@@ -37,13 +38,13 @@ internal sealed partial class ClusterSession
     public ClusterSession(ClusterEntry entry, ClusterConnection connection, ClusterMirror mirror, IFleetGrain fleet, ClusterServices services)
     {
         _cluster = entry.Name;
+        _entry = entry;
         _services = services;
         _logger = services.Loggers.CreateLogger<ClusterSession>();
         _standing = new ClusterStanding(ClusterPhase.Pending, null, services.Time.GetUtcNow());
         _probeNow = new WakeSignal(services.Time);
         Client = services.Clients.Create(connection);
         Mirror = mirror;
-        Entry = entry;
         _health = new HealthMonitor(_cluster, Client, services.Health, services.Time, services.Metrics, _logger) { Probed = Evaluate, Wake = _probeNow };
         var parts = new MirrorParts
         {
@@ -70,7 +71,11 @@ internal sealed partial class ClusterSession
     public ClusterMirror Mirror { get; }
 
     /// <summary>The registration as it is now; the reporter admits it again where the fleet has lost it.</summary>
-    public ClusterEntry Entry { get; private set; }
+    public ClusterEntry Entry
+    {
+        get => Volatile.Read(ref _entry);
+        private set => Volatile.Write(ref _entry, value);
+    }
 
     public ClusterStanding Standing => Volatile.Read(ref _standing);
 
@@ -105,7 +110,9 @@ internal sealed partial class ClusterSession
         Entry = entry;
         if (isOtherScope)
         {
+            Mirror.ByteBudget = _services.Mirror.BoundsFor(entry.Mirror).ByteBudget ?? long.MaxValue;
             _supervisor.SetScope(entry.Mirror);
+            _supervisor.Hurry();   // what did not fit may fit now
         }
 
         _reporter.ReportNow();

@@ -22,14 +22,8 @@ internal sealed partial class KindMirror
     private readonly Action? _changed;
     private readonly KindTable _table;
     private Run? _run;
-    private ClusterFault? _held;
-    private MirrorState _heldState;
-    private DateTimeOffset? _heardBefore;
-    private bool _hasObjects;
-    private bool _hasBookmarks;
+    private Past _past = new();
     private bool _vanished;
-    private long _lists;
-    private long _events;
     private ReflectorStatus _counted = Idle;
 
     private static readonly ReflectorStatus Idle = new(ReflectorPhase.Idle, DateTimeOffset.UnixEpoch);
@@ -56,17 +50,17 @@ internal sealed partial class KindMirror
     public DateTimeOffset? MissingSince { get; set; }
 
     /// <summary>When it is tried again after it was given up for a while; null while it runs.</summary>
-    public DateTimeOffset? RetryAt { get; private set; }
+    public DateTimeOffset? RetryAt => Volatile.Read(ref _past).RetryAt;
 
     public int Objects => _table.ObjectCount;
 
     public long Bytes => _table.RetainedBytes;
 
     /// <summary>Lists taken over, by all reflectors of this kind.</summary>
-    public long Lists => _lists + Status.Lists;
+    public long Lists => Volatile.Read(ref _past).Lists + Status.Lists;
 
     /// <summary>Changes taken over from watches, by all reflectors of this kind.</summary>
-    public long Events => _events + (Volatile.Read(ref _run)?.Intake.Events ?? 0);
+    public long Events => Volatile.Read(ref _past).Events + (Volatile.Read(ref _run)?.Intake.Events ?? 0);
 
     public ReflectorStatus Status => Volatile.Read(ref _run)?.Reflector.Status ?? Idle;
 
@@ -78,7 +72,7 @@ internal sealed partial class KindMirror
             return;
         }
 
-        RetryAt = null;
+        Volatile.Write(ref _past, _past with { RetryAt = null });
         var intake = new MirrorIntake(_table, _changed);
         var reflector = new Reflector(
             _parts.Cluster,
@@ -103,6 +97,7 @@ internal sealed partial class KindMirror
         try
         {
             await run.Ended.WaitAsync(_parts.Options.StopTimeout, _parts.Time);
+            run.Stopping.Dispose();
         }
         catch (TimeoutException)
         {
@@ -113,9 +108,18 @@ internal sealed partial class KindMirror
             LogBroke(_parts.Logger, e, _parts.Cluster, Type.GroupResource);
         }
 
-        TakeOver(run);
+        run.Intake.Close();
+        Count();
+        ReflectorStatus last = run.Reflector.Status;
+        Volatile.Write(ref _past, _past with
+        {
+            HasObjects = _past.HasObjects || last.Synced,
+            HeardAt = last.LastHeard ?? _past.HeardAt,
+            Lists = _past.Lists + last.Lists,
+            Events = _past.Events + run.Intake.Events,
+        });
+        _counted = Idle;
         Volatile.Write(ref _run, null);
-        run.Stopping.Dispose();
     }
 
     /// <summary>Looks after the kind: gives up for a while what is forbidden or broke, begins anew what is due.</summary>
@@ -142,9 +146,9 @@ internal sealed partial class KindMirror
         {
             await GiveUpAsync(MirrorState.Forbidden, ClusterFaults.From(status.Error), now);
         }
-        else if (status.Synced && status.Failures == 0)
+        else if (_past.Held is not null && status.Synced && status.Failures == 0)
         {
-            _held = null;
+            Volatile.Write(ref _past, _past with { Held = null });
         }
     }
 
@@ -179,17 +183,18 @@ internal sealed partial class KindMirror
     /// <summary>How the mirror stands with the kind now.</summary>
     public KindStanding Read(DateTimeOffset now)
     {
+        Past past = Volatile.Read(ref _past);
         ReflectorStatus status = Status;
-        DateTimeOffset? heard = status.LastHeard ?? _heardBefore;
-        if (_held is { } held && (RetryAt is not null || status is { Synced: false, Error: null or { Kind: KubeErrorKind.Forbidden } }))
+        DateTimeOffset? heard = status.LastHeard ?? past.HeardAt;
+        if (past.Held is { } held && (past.RetryAt is not null || status is { Synced: false, Error: null or { Kind: KubeErrorKind.Forbidden } }))
         {
-            return new KindStanding(_heldState, held, heard);
+            return new KindStanding(past.HeldState, held, heard);
         }
 
         // Where bookmarks never came, silence says nothing before the server should have ended the watch itself.
-        bool hasBookmarks = _hasBookmarks || status.Bookmarks || status.Phase != ReflectorPhase.Watching;
+        bool hasBookmarks = past.HasBookmarks || status.Bookmarks || status.Phase != ReflectorPhase.Watching;
         TimeSpan staleAfter = hasBookmarks ? _parts.Options.StaleAfter : (2 * _parts.Reflectors.MinWatchTimeout) + _parts.Options.StaleGrace;
-        KindHealth health = KindHealth.Of(status, _hasObjects || status.Synced, heard, now, staleAfter, _parts.Options.DegradedAfter);
+        KindHealth health = KindHealth.Of(status, past.HasObjects || status.Synced, heard, now, staleAfter, _parts.Options.DegradedAfter);
         ClusterFault? fault = health.Fault is not null && _table.OutOfSyncReason is { } reason ? new ClusterFault(ClusterFault.OverBudget, reason) : health.Fault;
         return new KindStanding(health.State, fault, heard);
     }
@@ -197,28 +202,19 @@ internal sealed partial class KindMirror
     private async Task GiveUpAsync(MirrorState state, ClusterFault fault, DateTimeOffset now)
     {
         await StopAsync();
-        _held = fault;
-        _heldState = state;
-        RetryAt = now + _parts.Options.ForbiddenRetry;
+        Volatile.Write(ref _past, _past with { Held = fault, HeldState = state, RetryAt = now + _parts.Options.ForbiddenRetry });
         LogGivenUp(_parts.Logger, _parts.Cluster, Type.GroupResource, fault.Kind, _parts.Options.ForbiddenRetry);
-    }
-
-    private void TakeOver(Run run)
-    {
-        Count();
-        ReflectorStatus last = run.Reflector.Status;
-        _hasObjects |= last.Synced;
-        _heardBefore = last.LastHeard ?? _heardBefore;
-        _lists += last.Lists;
-        _events += run.Intake.Events;
-        _counted = Idle;
     }
 
     /// <summary>Carries what the reflector did since the last look into the metrics.</summary>
     private void Count()
     {
         ReflectorStatus now = Status;
-        _hasBookmarks |= now.Bookmarks;
+        if (now.Bookmarks && !_past.HasBookmarks)
+        {
+            Volatile.Write(ref _past, _past with { HasBookmarks = true });
+        }
+
         for (int i = _counted.Lists; i < now.Lists; i++)
         {
             _parts.Metrics.Listed(_parts.Cluster, Type.GroupResource);
@@ -235,6 +231,27 @@ internal sealed partial class KindMirror
         }
 
         _counted = now;
+    }
+
+    /// <summary>What is left of the reflectors that have ended. Swapped whole, since readers look at it at any time.</summary>
+    private sealed record Past
+    {
+        /// <summary>Why the kind was given up, until it is in step again.</summary>
+        public ClusterFault? Held { get; init; }
+
+        public MirrorState HeldState { get; init; }
+
+        public DateTimeOffset? RetryAt { get; init; }
+
+        public DateTimeOffset? HeardAt { get; init; }
+
+        public bool HasObjects { get; init; }
+
+        public bool HasBookmarks { get; init; }
+
+        public long Lists { get; init; }
+
+        public long Events { get; init; }
     }
 
     private sealed record Run(Reflector Reflector, MirrorIntake Intake, CancellationTokenSource Stopping, Task Ended);

@@ -16,6 +16,7 @@ internal sealed class ClusterMirror
     private readonly TimeProvider _time;
     private ImmutableSortedDictionary<string, KindTable> _kinds = ImmutableSortedDictionary.Create<string, KindTable>(StringComparer.Ordinal);
     private long _retainedBytes;
+    private long _byteBudget;
 
     /// <param name="cluster">Name of the cluster.</param>
     /// <param name="clock">The process's clock.</param>
@@ -48,7 +49,12 @@ internal sealed class ClusterMirror
     public long RetainedBytes => Volatile.Read(ref _retainedBytes);
 
     /// <summary>Most bytes that <see cref="RetainedBytes"/> may reach; <see cref="long.MaxValue"/> when there is no bound.</summary>
-    public long ByteBudget { get; }
+    /// <remarks>A lower one takes nothing out; it holds for what comes.</remarks>
+    public long ByteBudget
+    {
+        get => Volatile.Read(ref _byteBudget);
+        set => Volatile.Write(ref _byteBudget, value);
+    }
 
     /// <summary>Whether the cluster has left.</summary>
     public bool IsFrozen { get; private set; }

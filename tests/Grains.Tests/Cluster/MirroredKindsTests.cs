@@ -101,6 +101,19 @@ public sealed class MirroredKindsTests
     }
 
     [Fact]
+    public async Task Kind_Forbidden_IsMirroredOnceTheRightIsGranted()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member, member.ReaderToken);
+        await host.UntilListedAsync("eu-1", "clusterroles", page => page.Coverage.State == CoverageState.Forbidden);
+
+        member.AddUser(new SimulatedUser("reader", member.ReaderToken, "system:masters"));
+
+        await host.UntilListedAsync("eu-1", "clusterroles", page => page.Coverage.State == CoverageState.Ok && page.Rows.Length > 0);
+    }
+
+    [Fact]
     public async Task Budget_TooSmallForAKind_DegradesAndSaysSo()
     {
         await using SimulatedCluster member = await SimulatedCluster.StartAsync();
@@ -120,6 +133,9 @@ public sealed class MirroredKindsTests
         Assert.Equal(ClusterFault.OverBudget, summary.Fault!.Kind);
         Assert.Contains("configmaps", summary.Fault.Message, StringComparison.Ordinal);
         Assert.Equal(CoverageState.Ok, (await host.ListAsync("eu-1", "namespaces")).Coverage.State);
+
+        await host.Cluster("eu-1").UpdateAsync(new UpdateCluster { Mirror = new MirrorScope { ByteBudget = 1 << 30 } });
+        await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Ok && FleetHost.NamesOf(page).Contains("big-11"));
     }
 
     // Failures, first list taken over, seconds since heard, error.

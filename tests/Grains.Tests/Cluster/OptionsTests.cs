@@ -3,6 +3,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using MultiCluster.Grains.Cluster;
 using MultiCluster.Grains.Fleet;
+using MultiCluster.Kubernetes.Transport;
+using MultiCluster.Kubernetes.Watching;
 
 namespace MultiCluster.Grains.Tests.Cluster;
 
@@ -16,6 +18,15 @@ public sealed class OptionsTests
         Assert.Equal(TimeSpan.FromSeconds(10), services.GetRequiredService<IOptions<HealthOptions>>().Value.ProbeInterval);
         Assert.Equal(4, services.GetRequiredService<IOptions<MirrorOptions>>().Value.ListsPerCluster);
         Assert.Equal(TimeSpan.FromMinutes(10), services.GetRequiredService<IOptions<FleetOptions>>().Value.DepartureWindow);
+    }
+
+    [Fact]
+    public void Settings_OfTheClient_ReachIt()
+    {
+        using ServiceProvider services = Build(new() { ["Mirror:PageSize"] = "123", ["Client:RequestsPerSecond"] = "7" });
+
+        Assert.Equal(123, services.GetRequiredService<IOptions<ReflectorOptions>>().Value.PageSize);
+        Assert.Equal(7, services.GetRequiredService<IOptions<KubeClientOptions>>().Value.RequestsPerSecond);
     }
 
     [Fact]

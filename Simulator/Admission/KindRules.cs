@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using MultiCluster.Simulator.Discovery;
 using MultiCluster.Simulator.Json;
+using MultiCluster.Simulator.OpenApi;
 using MultiCluster.Simulator.Protocol;
 using MultiCluster.Simulator.Storage;
 
@@ -64,7 +65,20 @@ internal static partial class KindRules
             return;
         }
 
+        DropUnknown(resource, tree);
         BuiltInDefaults.Apply(context, tree, isCreate: true);
+    }
+
+    // A built-in kind has no place for fields it does not know. Deeper ones are kept: the schemas do not describe every part.
+    private static void DropUnknown(ApiResource resource, JsonObject tree)
+    {
+        if (SchemaCatalog.BuiltIn.TryFind(resource.Group, resource.Kind, out SchemaNode? node))
+        {
+            foreach (string key in tree.Select(p => p.Key).Where(k => !node.Type!.Fields.ContainsKey(k)).ToArray())
+            {
+                tree.Remove(key);
+            }
+        }
     }
 
     /// <summary>Fills in defaults of a replaced object.</summary>
@@ -76,6 +90,7 @@ internal static partial class KindRules
         }
         else if (subresource is not ("status" or "finalize"))
         {
+            DropUnknown(context.Resource, tree);
             BuiltInDefaults.Apply(context, tree, isCreate: false);
             BuiltInDefaults.CarryOver(context.Resource.Storage, tree, live);
         }

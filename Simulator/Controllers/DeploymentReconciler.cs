@@ -223,15 +223,19 @@ internal sealed class DeploymentReconciler : IReconciler
             return;
         }
 
-        // Old pods that are not ready serve nobody: they go first and cost no availability.
+        // Pods of the new set that are not available yet count as if they were lost; only what is left above the least may go.
         long least = desired - MaxUnavailable(deployment, desired);
-        long available = sets.Sum(s => s.NumberAt("status", "availableReplicas"));
-        long spare = Math.Max(0, available - least);
+        long all = sets.Sum(s => s.NumberAt("spec", "replicas"));
+        long newUnavailable = current.NumberAt("spec", "replicas") - current.NumberAt("status", "availableReplicas");
+        long room = all - least - newUnavailable;
+        long spare = Math.Max(0, sets.Sum(s => s.NumberAt("status", "availableReplicas")) - least);
         foreach (JsonObject set in old)
         {
+            // Old pods that are not ready serve nobody: they go first.
             long replicas = set.NumberAt("spec", "replicas");
-            long sick = Math.Max(0, replicas - set.NumberAt("status", "availableReplicas"));
-            long healthy = Math.Min(replicas - sick, spare);
+            long sick = Math.Clamp(replicas - set.NumberAt("status", "availableReplicas"), 0, Math.Max(0, room));
+            long healthy = Math.Clamp(replicas - sick, 0, Math.Min(spare, Math.Max(0, room - sick)));
+            room -= sick + healthy;
             spare -= healthy;
             Resize(deployment, set, replicas - sick - healthy, context);
         }
@@ -301,6 +305,10 @@ internal sealed class DeploymentReconciler : IReconciler
         else if (moved && current is not null)
         {
             context.SetCondition(status, "Progressing", "True", "ReplicaSetUpdated", $"ReplicaSet \"{name}\" is progressing.", withUpdateTime: true);
+        }
+        else if (progressing is null && current is not null)
+        {
+            context.SetCondition(status, "Progressing", "True", "FoundNewReplicaSet", $"Found new replica set \"{name}\"", withUpdateTime: true);
         }
         else if (progressing is not null && progressing.TextAt("reason") is not ("NewReplicaSetAvailable" or "ProgressDeadlineExceeded")
             && Durations.TryParse(progressing["lastUpdateTime"], out DateTimeOffset last))

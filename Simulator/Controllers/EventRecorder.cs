@@ -11,6 +11,8 @@ namespace MultiCluster.Simulator.Controllers;
 /// <remarks>A repetition raises the count of the first event instead of making another.</remarks>
 internal sealed class EventRecorder(IObjectStore store, int maxEvents)
 {
+    private const string Scheduler = "default-scheduler";
+
     private readonly Dictionary<(string Uid, string Reason, string Message), string> _names = [];
     private readonly Queue<(string Namespace, string Name, (string, string, string) Key)> _order = new();
     private long _counter;
@@ -27,14 +29,20 @@ internal sealed class EventRecorder(IObjectStore store, int maxEvents)
             {
                 repeated["count"] = repeated.NumberAt("count") + 1;
                 repeated["lastTimestamp"] = now;
-                store.Update(ResourceName.Events, repeated, manager: component);
+                store.Update(ResourceName.Events, repeated, manager: ManagerOf(component));
                 return;
             }
 
             // As client-go names them: the object and a number that grows with time.
             long ticks = store.Time.GetUtcNow().UtcTicks + _counter++;
             string name = string.Create(CultureInfo.InvariantCulture, $"{about.TextAt("metadata", "name")}.{ticks:x16}");
-            store.Create(ResourceName.Events, Build(about, ns, name, type, reason, message, component, now), component);
+            JsonObject made = Build(about, ns, name, type, reason, message, component, now);
+            if (component == Scheduler)
+            {
+                MakeNew(made, store.Time.GetUtcNow());
+            }
+
+            store.Create(ResourceName.Events, made, ManagerOf(component));
             _names[key] = name;
             _order.Enqueue((ns, name, key));
         }
@@ -50,6 +58,27 @@ internal sealed class EventRecorder(IObjectStore store, int maxEvents)
             _names.Remove(oldKey);
             store.Delete(ResourceName.Events, oldNamespace, oldName);
         }
+    }
+
+    private static string ManagerOf(string component) => component switch
+    {
+        Scheduler => "kube-scheduler",
+        "kubelet" => component,
+        _ => "kube-controller-manager",
+    };
+
+    // The scheduler reports in the newer form: one precise time, an action, no count.
+    private static void MakeNew(JsonObject made, DateTimeOffset now)
+    {
+        foreach (string old in (string[])["count", "firstTimestamp", "lastTimestamp"])
+        {
+            made.Remove(old);
+        }
+
+        made["source"] = new JsonObject();
+        made["eventTime"] = now.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
+        made["action"] = "Binding";
+        made["reportingInstance"] = Scheduler + "-simulated";
     }
 
     private static JsonObject Build(JsonObject about, string ns, string name, string type, string reason, string message, string component, string now) => new()

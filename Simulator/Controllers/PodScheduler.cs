@@ -17,13 +17,13 @@ internal sealed class PodScheduler : IReconciler
     public TimeSpan? Reconcile(JsonObject obj, ControllerContext context)
     {
         Count(obj, context);
-        if (obj.TextAt("spec", "nodeName").Length > 0 || Selectors.IsEnding(obj) || Selectors.IsFinished(obj) || obj.Items("spec", "schedulingGates").Any())
+        if (obj.TextAt("spec", "schedulerName") is not ("" or "default-scheduler") || obj.TextAt("spec", "nodeName").Length > 0 || Selectors.IsEnding(obj) || Selectors.IsFinished(obj) || obj.Items("spec", "schedulingGates").Any())
         {
             return null;
         }
 
         JsonObject[] nodes = [.. context.Cache.All(ResourceName.Nodes)];
-        JsonObject? node = nodes.Where(n => Selectors.Fits(n, obj["spec"]) && Load(n) < Room(n)).MinBy(Load);
+        JsonObject? node = nodes.Reverse().Where(n => Selectors.Fits(n, obj["spec"]) && Load(n) < Room(n)).MinBy(Load);
         if (node is null)
         {
             JsonObject waiting = obj["status"]?.DeepClone() as JsonObject ?? [];
@@ -33,17 +33,9 @@ internal sealed class PodScheduler : IReconciler
         }
 
         string name = node.TextAt("metadata", "name");
-        var bound = (JsonObject)obj.DeepClone();
-        bound["spec"]!["nodeName"] = name;
-        JsonObject stored = context.Update(Resource, bound, manager: "kube-scheduler");
+        JsonObject stored = context.Store.Bind(obj.TextAt("metadata", "namespace"), obj.TextAt("metadata", "name"), name);
+        context.Cache.Put(Resource, stored);
         Count(stored, context);
-        if (!Selectors.IsReady(stored, "PodScheduled"))
-        {
-            JsonObject status = stored["status"]?.DeepClone() as JsonObject ?? [];
-            context.SetCondition(status, "PodScheduled", "True", "", "");
-            context.UpdateStatus(Resource, stored, status, "kube-scheduler");
-        }
-
         context.Events.Record(obj, "Normal", "Scheduled", $"Successfully assigned {ObjectCache.KeyOf(obj)} to {name}", Component);
         return null;
     }

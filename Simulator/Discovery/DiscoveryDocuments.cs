@@ -141,7 +141,7 @@ internal sealed class DiscoveryDocuments
                 ["verbs"] = Texts(resource.Verbs),
             };
             AddNames(entry, resource);
-            if (resource.Allows("list"))
+            if (resource.Allows("watch"))
             {
                 entry["storageVersionHash"] = StorageHash(resource);
             }

@@ -102,15 +102,23 @@ internal sealed class CustomResourceCatalog : IAsyncDisposable
         }
     }
 
-    private void Establish(string name) => _registry.Update(
+    // In two steps, as the real server does it: first the names are taken, then the resource is served.
+    private void Establish(string name)
+    {
+        SetConditions(name, "False", "Installing");
+        SetConditions(name, "True", "InitialNamesAccepted");
+    }
+
+    private void SetConditions(string name, string established, string reason) => _registry.Update(
         Definitions, "", name,
         live =>
         {
             string now = _registry.Now;
             JsonObject status = live.Section("status");
-            status["conditions"] = new JsonArray(
-                Condition("NamesAccepted", "NoConflicts", "no conflicts found", now),
-                Condition("Established", "InitialNamesAccepted", "the initial names have been accepted", now));
+            JsonObject names = Condition("NamesAccepted", "NoConflicts", "no conflicts found", now);
+            JsonObject served = Condition("Established", reason, "the initial names have been accepted", now);
+            served["status"] = established;
+            status["conditions"] = new JsonArray(names, served);
             status["acceptedNames"] = live.At("spec", "names")!.DeepClone();
             return live;
         },

@@ -167,13 +167,19 @@ internal sealed class Housekeeper : IAsyncDisposable
         }
 
         ApiResource namespaces = _registry.Catalog.Stored(ResourceName.Namespaces)!;
-        if (remaining.Count > 0)
+        bool said = _registry.Store.Find(ResourceName.Namespaces, "", ns)?.ToTree().At("status", "conditions") is not null;
+        if (remaining.Count > 0 || said)
         {
+            // A namespace that said what holds it also says that nothing does any more.
             _registry.Update(namespaces, "", ns, live => NamespaceConditions.Describe(live, remaining, _registry.Now), new WriteOptions("kube-controller-manager")
             {
                 Subresource = "status",
                 IsPatch = true,
             });
+        }
+
+        if (remaining.Count > 0)
+        {
             return;
         }
 

@@ -60,6 +60,6 @@ internal sealed class IdentityLease : IDisposable
             ["name"] = _name,
             ["labels"] = new JsonObject { ["apiserver.kubernetes.io/identity"] = "kube-apiserver", ["kubernetes.io/hostname"] = "simulator" },
         },
-        ["spec"] = new JsonObject { ["holderIdentity"] = _name, ["leaseDurationSeconds"] = 3600, ["renewTime"] = now },
+        ["spec"] = new JsonObject { ["holderIdentity"] = $"{_name}_{_registry.Ids.Uid()}", ["leaseDurationSeconds"] = 3600, ["renewTime"] = now },
     };
 }

@@ -21,7 +21,9 @@ internal static class NamespaceConditions
             Condition("NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", "All resources successfully discovered"),
             Condition("NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions", "All legacy kube types successfully parsed"),
             Condition("NamespaceDeletionContentFailure", false, "ContentDeleted", "All content successfully deleted, may be waiting on finalization"),
-            Condition("NamespaceContentRemaining", true, "SomeResourcesRemain", $"Some resources are remaining: {content}"),
+            remaining.Count > 0
+                ? Condition("NamespaceContentRemaining", true, "SomeResourcesRemain", $"Some resources are remaining: {content}")
+                : Condition("NamespaceContentRemaining", false, "ContentRemoved", "All content successfully removed"),
             finalizers.Length > 0
                 ? Condition("NamespaceFinalizersRemaining", true, "SomeFinalizersRemain", $"Some content in the namespace has finalizers remaining: {finalizers}")
                 : Condition("NamespaceFinalizersRemaining", false, "ContentHasNoFinalizers", "All content-preserving finalizers finished"));

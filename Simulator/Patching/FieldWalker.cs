@@ -40,19 +40,58 @@ internal static class FieldWalker
         {
             if (field.Always)
             {
-                zero[name] = field.Node.Shape switch
-                {
-                    ValueShape.Struct => field.Node.Type!.Name == "LabelSelector" ? null : Zero(field.Node),
-                    ValueShape.String => "",
-                    ValueShape.Int32 or ValueShape.Int64 => 0,
-                    ValueShape.Boolean => false,
-                    _ => null,
-                };
+                zero[name] = ZeroOf(field.Node);
             }
         }
 
         return zero;
     }
+
+    /// <summary>Writes the fields that are always written where their object is present; a Go server cannot leave them out.</summary>
+    public static void FillZero(JsonNode? value, SchemaNode node)
+    {
+        switch (value)
+        {
+            case JsonObject obj when node.Shape == ValueShape.Struct:
+                foreach ((string name, SchemaField field) in node.Type!.Fields)
+                {
+                    if (obj[name] is { } present)
+                    {
+                        FillZero(present, field.Node);
+                    }
+                    else if (field.Always && !obj.ContainsKey(name))
+                    {
+                        obj[name] = ZeroOf(field.Node);
+                    }
+                }
+
+                break;
+            case JsonObject map when node.Shape == ValueShape.Map && node.Element!.Shape is ValueShape.Struct:
+                foreach ((_, JsonNode? item) in map)
+                {
+                    FillZero(item, node.Element!);
+                }
+
+                break;
+            case JsonArray list when node.Shape == ValueShape.List:
+                foreach (JsonNode? item in list)
+                {
+                    FillZero(item, node.Element!);
+                }
+
+                break;
+        }
+    }
+
+    private static JsonNode? ZeroOf(SchemaNode node) => node.Shape switch
+    {
+        // The one struct that Go keeps behind a pointer and writes as null.
+        ValueShape.Struct => node.Type!.Name == "LabelSelector" ? null : Zero(node),
+        ValueShape.String => "",
+        ValueShape.Int32 or ValueShape.Int64 => 0,
+        ValueShape.Boolean => false,
+        _ => null,
+    };
 
     /// <summary>Live object and configuration together; the configuration wins.</summary>
     public static JsonNode? Merge(JsonNode? live, JsonNode? config, SchemaNode node)
@@ -290,7 +329,9 @@ internal static class FieldWalker
             bool had = old.TryGetValue(step, out JsonNode? was);
             bool has = now.TryGetValue(step, out JsonNode? becomes);
             path.Add(step);
-            CompareValue(had, was, has, becomes, node.Element!, path, difference);
+            // An item that is there twice cannot be told apart: it counts as a whole.
+            bool twice = after.Count > now.Count && after.Count(i => ItemStep(i, node) == step) > 1;
+            CompareValue(had, was, has, becomes, twice ? new SchemaNode { Shape = ValueShape.Any, Merge = MergeKind.Atomic } : node.Element!, path, difference);
             path.RemoveAt(path.Count - 1);
         }
     }

@@ -95,7 +95,9 @@ internal static class ServerSideApply
         FieldSet mine = previous.Except(difference.Removed).Union(written);
         if (!written.IsEmpty || !mine.SetEquals(previous))
         {
-            managed.Set(self, mine, writer.ApiVersion, written.IsEmpty ? managed.TimeOf(self) : ManagedFields.Timestamp(writer.Now));
+            // The real server keeps no time for what came in through scale.
+            string? time = writer.Subresource == "scale" ? null : ManagedFields.Timestamp(writer.Now);
+            managed.Set(self, mine, writer.ApiVersion, written.IsEmpty ? managed.TimeOf(self) : time);
         }
 
         managed.WriteTo(after);

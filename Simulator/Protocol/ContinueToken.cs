@@ -29,7 +29,7 @@ internal readonly record struct ContinueToken(long Revision, string Start)
         byte[] json;
         try
         {
-            json = Base64Url.DecodeFromChars(text.TrimEnd('='));
+            json = Decode(text.TrimEnd('='));
         }
         catch (FormatException)
         {
@@ -59,6 +59,15 @@ internal readonly record struct ContinueToken(long Revision, string Start)
         }
 
         return new ContinueToken(revision, start.TrimStart('/'));
+    }
+
+    // Bits behind the last byte are ignored, as in Go; .NET would refuse them.
+    private static byte[] Decode(string text)
+    {
+        const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        int spare = (text.Length % 4) switch { 2 => 0b1111, 3 => 0b11, _ => 0 };
+        int last = spare == 0 ? -1 : Alphabet.IndexOf(text[^1], StringComparison.Ordinal);
+        return Base64Url.DecodeFromChars(last < 0 ? text : text[..^1] + Alphabet[last & ~spare]);
     }
 
     public string Encode() => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(

@@ -136,29 +136,7 @@ internal static class SubresourceHandlers
         JsonObject binding = await RequestBody.ReadOptionsAsync(exchange, "Binding") ?? [];
         string node = binding.Text("target", "name") ?? "";
         string name = exchange.Target.Name;
-        exchange.Server.Registry.Update(
-            exchange.Resource, ReadHandlers.ScopeOf(exchange), name,
-            pod =>
-            {
-                if (pod.Text("spec", "nodeName") is { Length: > 0 } bound)
-                {
-                    throw Refusal.ConflictOf("pods/binding", name, $"pod {name} is already assigned to node \"{bound}\"");
-                }
-
-                pod.Section("spec")["nodeName"] = node;
-                JsonObject status = pod.Section("status");
-                JsonArray conditions = [.. (status["conditions"] as JsonArray ?? []).Where(c => c.Text("type") != "PodScheduled").Select(c => c!.DeepClone())];
-                conditions.Add(new JsonObject
-                {
-                    ["type"] = "PodScheduled",
-                    ["status"] = "True",
-                    ["lastProbeTime"] = null,
-                    ["lastTransitionTime"] = exchange.Server.Registry.Now,
-                });
-                status["conditions"] = conditions;
-                return pod;
-            },
-            options with { IsPatch = true, Subresource = "binding" });
+        PodBinding.Apply(exchange.Server.Registry, exchange.Resource, ReadHandlers.ScopeOf(exchange), name, node, options);
         await WriteSuccessAsync(exchange);
     }
 

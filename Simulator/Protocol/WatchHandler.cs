@@ -260,7 +260,12 @@ internal sealed class WatchHandler
 
     private void WriteBookmark(long revision, bool endOfInitialEvents)
     {
-        var metadata = new JsonObject { ["resourceVersion"] = revision.ToString(CultureInfo.InvariantCulture), ["creationTimestamp"] = null };
+        var metadata = new JsonObject { ["resourceVersion"] = revision.ToString(CultureInfo.InvariantCulture) };
+        if (_resource.Custom is null)
+        {
+            metadata["creationTimestamp"] = null;
+        }
+
         if (endOfInitialEvents)
         {
             string blueprint = $$"""{"kind":"{{_resource.ListKind}}","apiVersion":"{{_resource.ApiVersion}}","metadata":{},"items":null}""" + "\n";

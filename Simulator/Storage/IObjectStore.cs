@@ -70,6 +70,13 @@ internal interface IObjectStore
     /// <param name="manager">Field manager for managedFields.</param>
     JsonObject Update(ResourceName resource, JsonObject obj, string subresource = "", string manager = "kube-controller-manager");
 
+    /// <summary>Binds a pod to a node, as the binding subresource does: without a trace in managedFields.</summary>
+    /// <param name="ns">Namespace of the pod.</param>
+    /// <param name="pod">Name of the pod.</param>
+    /// <param name="node">Name of the node.</param>
+    /// <exception cref="StatusException">404, or 409 when it is bound already.</exception>
+    JsonObject Bind(string ns, string pod, string node);
+
     /// <summary>Deletes it; returns false when there is none.</summary>
     /// <param name="resource">What to delete.</param>
     /// <param name="ns">Namespace; null for cluster scope.</param>

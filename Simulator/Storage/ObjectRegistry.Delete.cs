@@ -58,7 +58,11 @@ internal sealed partial class ObjectRegistry
             metadata["deletionTimestamp"] = Timestamp(time.GetUtcNow().AddSeconds(grace));
 
             // CRDs wait for their finalizer through an older path that sets no grace period and counts no generation.
-            if (resource.Storage != ResourceName.CustomResourceDefinitions)
+            if (resource.Storage == ResourceName.CustomResourceDefinitions)
+            {
+                MarkTerminating(tree);
+            }
+            else
             {
                 metadata["deletionGracePeriodSeconds"] = grace;
                 if (metadata.Number("generation") is { } generation)
@@ -77,6 +81,21 @@ internal sealed partial class ObjectRegistry
 
         return new Deletion(tree, false);
     });
+
+    private void MarkTerminating(JsonObject definition)
+    {
+        JsonObject status = definition.Section("status");
+        JsonArray conditions = [.. (status["conditions"] as JsonArray ?? []).Where(c => c.Text("type") != "Terminating").Select(c => c!.DeepClone())];
+        conditions.Add(new JsonObject
+        {
+            ["type"] = "Terminating",
+            ["status"] = "True",
+            ["lastTransitionTime"] = Now,
+            ["reason"] = "InstanceDeletionPending",
+            ["message"] = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+        });
+        status["conditions"] = conditions;
+    }
 
     /// <summary>Takes a finalizer off and removes the object when it was the last thing that held it.</summary>
     public void RemoveFinalizer(ApiResource resource, string ns, string name, string finalizer) => store.Transaction(() =>

@@ -3,6 +3,8 @@ using System.Text.Json.Nodes;
 using MultiCluster.Simulator.Admission;
 using MultiCluster.Simulator.Discovery;
 using MultiCluster.Simulator.Json;
+using MultiCluster.Simulator.OpenApi;
+using MultiCluster.Simulator.Patching;
 using MultiCluster.Simulator.Protocol;
 
 namespace MultiCluster.Simulator.Storage;
@@ -65,6 +67,7 @@ internal sealed partial class ObjectRegistry(ClusterStore store, TimeProvider ti
 
         metadata["uid"] = ids.Uid();
         metadata["creationTimestamp"] = Now;
+        var sent = (JsonObject)tree.DeepClone();
         var context = new AdmissionContext(resource, this, options.Warn);
         if (resource.Custom is null ? KindRules.HasGeneration(resource.Storage) : true)
         {
@@ -81,7 +84,12 @@ internal sealed partial class ObjectRegistry(ClusterStore store, TimeProvider ti
 
         if (!options.IsApply)
         {
-            tracker.Track(resource, null, tree, options.Manager, options.Subresource, Now);
+            JsonObject owned = ServerAssigned.Without(resource, tree, sent);
+            tracker.Track(resource, null, owned, options.Manager, options.Subresource, Now);
+            if (owned.At("metadata", "managedFields") is { } managed)
+            {
+                tree.Section("metadata")["managedFields"] = managed.DeepClone();
+            }
         }
 
         if (options.DryRun)
@@ -369,7 +377,18 @@ internal sealed partial class ObjectRegistry(ClusterStore store, TimeProvider ti
     {
         tree.Remove("kind");
         tree.Remove("apiVersion");
-        return resource.Custom is null ? JsonTree.InBuiltInOrder(tree) : (JsonObject)JsonTree.Sorted(tree)!;
+        if (resource.Custom is not null)
+        {
+            return (JsonObject)JsonTree.Sorted(tree)!;
+        }
+
+        tree = JsonTree.InBuiltInOrder(tree);
+        if (SchemaCatalog.BuiltIn.TryFind(resource.Group, resource.Kind, out SchemaNode? schema))
+        {
+            FieldWalker.FillZero(tree, schema);
+        }
+
+        return tree;
     }
 
     private static string[] Texts(JsonNode? node) => node is JsonArray array ? [.. array.Select(n => n!.GetValue<string>())] : [];

@@ -40,6 +40,12 @@ internal sealed class RegistryObjectStore(ObjectRegistry registry) : IObjectStor
         return Exchange.Typed(known, stored);
     }
 
+    public JsonObject Bind(string ns, string pod, string node)
+    {
+        ApiResource known = Known(ResourceName.Pods);
+        return Exchange.Typed(known, PodBinding.Apply(registry, known, ns, pod, node, new WriteOptions("kube-scheduler")));
+    }
+
     public bool Delete(ResourceName resource, string? ns, string name, int? gracePeriodSeconds = null)
     {
         try

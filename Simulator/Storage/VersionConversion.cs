@@ -38,7 +38,8 @@ internal static class VersionConversion
             var ordered = new JsonObject();
             foreach (string key in NewEventOrder.Concat(renamed.Select(p => p.Key)).Distinct(StringComparer.Ordinal))
             {
-                if (renamed.TryGetPropertyValue(key, out JsonNode? value))
+                // The newer form leaves the reporter out where it is empty; the older one always writes it.
+                if (renamed.TryGetPropertyValue(key, out JsonNode? value) && !(key.StartsWith("reporting", StringComparison.Ordinal) && renamed.Text(key) is ""))
                 {
                     ordered[key] = value?.DeepClone();
                 }

@@ -42,6 +42,12 @@ internal static class TableRenderer
                 {
                     ["kind"] = "PartialObjectMetadata", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = item["metadata"]?.DeepClone() ?? new JsonObject(),
                 };
+                // A bookmark's row shows an empty name, and its object has none.
+                if (item.TextAt("metadata", "name").Length == 0)
+                {
+                    row["object"]!["metadata"]!.AsObject().Remove("name");
+                }
+
                 break;
             case RowObject.Object:
                 row["object"] = item.DeepClone();

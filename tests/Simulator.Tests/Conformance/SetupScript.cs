@@ -27,7 +27,7 @@ internal static class Who
 {
     private static readonly HashSet<string> Anonymous = ["003", "010", "122"];
     private static readonly HashSet<string> Discovery = ["016", "017", "018", "019", "020", "022", "023", "024", "025", "028", "284"];
-    private static readonly HashSet<string> ByObject = ["046", "220"];
+    private static readonly HashSet<string> ByObject = ["046", "220", "307"];
 
     public static bool IsAnonymous(string name) => Anonymous.Contains(name[..3]);
 

@@ -9,6 +9,7 @@ namespace MultiCluster.Simulator.Tests.Conformance;
 internal sealed partial class Translation
 {
     private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _pinned = new(StringComparer.Ordinal);
     private readonly SortedDictionary<long, long> _revisions = [];
 
     public void LearnName(string recorded, string actual)
@@ -19,8 +20,18 @@ internal sealed partial class Translation
         }
     }
 
-    public void LearnRevision(string recorded, string actual)
+    public void LearnRevision(string recorded, string actual, bool pin = false)
     {
+        if (_pinned.Contains(recorded))
+        {
+            return;
+        }
+
+        if (pin)
+        {
+            _pinned.Add(recorded);
+        }
+
         if (long.TryParse(recorded, out long from) && long.TryParse(actual, out long to) && to > 0)
         {
             _revisions[from] = to;
@@ -53,6 +64,13 @@ internal sealed partial class Translation
                     {
                         Learn(value, a[key]);
                     }
+                }
+
+                break;
+            case (JsonArray r, JsonArray a) when r.Count > 0 && r[0] is JsonObject first && first.ContainsKey("type") && first.ContainsKey("status"):
+                foreach (JsonNode? condition in r)
+                {
+                    Learn(condition, a.FirstOrDefault(c => c?["type"]?.ToString() == condition?["type"]?.ToString()));
                 }
 
                 break;
@@ -120,11 +138,28 @@ internal sealed partial class Translation
             case "resourceVersion":
                 LearnRevision(recorded, actual);
                 break;
-            case "uid" or "name" or "generateName" or "pod-template-hash" or "nodeName":
+            case "uid" or "pod-template-hash":
                 LearnName(recorded, actual);
+                break;
+            case "name" or "generateName" when SameForm(recorded, actual):
+                LearnName(recorded, actual);
+                break;
+            case "message" when Quoted().Match(recorded) is { Success: true } r && Quoted().Match(actual) is { Success: true } a && SameForm(r.Value, a.Value):
+                LearnName(r.Value, a.Value);
                 break;
         }
     }
+
+    // Generated names differ only after the part that was given: web-7df5696cdb, web-69df5765bf.
+    private static bool SameForm(string recorded, string actual)
+    {
+        string[] left = recorded.Split('-', '.');
+        string[] right = actual.Split('-', '.');
+        return left.Length == right.Length && left.Length > 1 && left[0] == right[0] && left[^1].Length > 3 == right[^1].Length > 3;
+    }
+
+    [GeneratedRegex("(?<=eplica ?[Ss]et \")[a-z0-9-]+(?=\")", RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex Quoted();
 
     [GeneratedRegex(@"(?<=[?&])resourceVersion=(\d+)", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex RevisionParameter();

@@ -73,9 +73,16 @@ public sealed class LifecycleTests : IAsyncLifetime
             $"/apis/apiextensions.k8s.io/v1/customresourcedefinitions?watch=true&resourceVersion={_cluster.Revision}");
         await _client.CreateAsync("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", Widgets);
         Assert.Equal("ADDED widgets.example.com", await definition.NextShortAsync());
+        JsonNode named = (await definition.NextAsync())!;
+        Assert.Contains("Installing", named.ToJsonString(), StringComparison.Ordinal);
         JsonNode established = (await definition.NextAsync())!;
-        Assert.Contains("Established", established.ToJsonString(), StringComparison.Ordinal);
-        await UntilAsync(async () => (await _client.CallAsync("GET", "/apis/example.com/v1", accept: "application/json")).Status == 200);
+        Assert.Contains("InitialNamesAccepted", established.ToJsonString(), StringComparison.Ordinal);
+        await UntilAsync(async () =>
+        {
+            // Plain text and not a Status until the group is served.
+            using HttpResponseMessage served = await _client.SendAsync("GET", "/apis/example.com/v1");
+            return (int)served.StatusCode == 200;
+        });
 
         const string Path = "/apis/example.com/v1/namespaces/default/widgets";
         JsonNode made = await _client.CreateAsync(Path, """{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"one"},"spec":{"size":3,"extra":1}}""");

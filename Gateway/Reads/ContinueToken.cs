@@ -79,7 +79,7 @@ internal sealed record ContinueToken(PagePosition Position, long Revision, ulong
         token = null;
         Span<byte> head = stackalloc byte[HeadBytes];
         if (text.Length is <= HeadLength + 1 or > MaxLength || text[HeadLength] != '.'
-            || !Base64Url.TryDecodeFromChars(text.AsSpan(0, HeadLength), head, out int written) || written != HeadBytes)
+            || !Base64Url.IsValid(text.AsSpan(0, HeadLength)) || !Base64Url.TryDecodeFromChars(text.AsSpan(0, HeadLength), head, out int written) || written != HeadBytes)
         {
             return false;
         }

@@ -8,8 +8,8 @@ namespace MultiCluster.Gateway.Reads;
 
 /// <summary>Fills one page from clusters in their order.</summary>
 /// <remarks>
-/// Begins with two clusters and doubles the number of clusters asked at the same time with every answer that leaves the page unfilled:
-/// a page that the first cluster fills costs two questions, one whose objects are rare in a thousand clusters is asked for at the same
+/// Begins with two clusters and doubles the number of clusters asked at the same time with every answer, as far as the answers so far let
+/// expect that many to be needed: a page that the first cluster fills costs two questions, one whose objects are rare in a thousand clusters is asked for at the same
 /// time everywhere. Answers that came too much are dropped, and their memory with them.
 /// </remarks>
 internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableArray<ClusterEntry> clusters, ContinueToken? from, long revision)
@@ -47,6 +47,8 @@ internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableAr
         int taken = first;
         int running = 0;
         int parallel = FirstParallel;
+        int known = 0;
+        long rows = 0;
         int waiting = 0;   // objects of answers that wait for an earlier cluster
         long start = time.GetTimestamp();
         while (!_isEnded && taken < clusters.Length)
@@ -93,12 +95,21 @@ internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableAr
             running--;
             answers[answered] = await page;
             waiting += answers[answered]!.Rows.Length;
-            parallel = Math.Min(parallel * 2, ClusterCalls.MaxParallel);
+            known++;
+            rows += answers[answered]!.Rows.Length;
+            parallel = Parallel(parallel, known, rows, query.Limit - _items.Count - waiting);
             taken = TakeReady(answers, taken, ref waiting);
         }
 
         Reached = taken;
         await stop.CancelAsync();   // whoever is still being asked need not go on; its answer is dropped
+    }
+
+    /// <summary>How many clusters to ask at the same time: twice as many as before, but no more than will be needed if all are like those that answered.</summary>
+    private static int Parallel(int before, int known, long rows, int room)
+    {
+        long needed = rows == 0 ? long.MaxValue : ((long)room * known / rows) + 1;
+        return (int)Math.Clamp(needed, FirstParallel, Math.Min(before * 2, ClusterCalls.MaxParallel));
     }
 
     private Task<ClusterPage> AskAsync(int index, TimeSpan left, CancellationToken stop, CancellationToken caller)

@@ -25,8 +25,8 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
     /// <summary>When its leave began; null while it stays.</summary>
     public long? LeavingSince { get; set; }
 
-    /// <summary>Whether the cluster has left the fleet before the watch began.</summary>
-    public bool IsDeparted { get; init; }
+    /// <summary>Revision of its leave while it leaves: nobody may resume from there or later before all of it is told.</summary>
+    public long ResumeBefore { get; set; } = long.MaxValue;
 
     /// <summary>Whether it has come to its end.</summary>
     public bool IsEnded { get; set; }

@@ -174,7 +174,7 @@ public sealed class FleetReader
     {
         FleetSnapshot fleet = await KnownFleetAsync(query.Deadline, cancellationToken);
         var check = new QueryCheck(fleet);
-        SelectedClusters selection = check.Clusters(query.Clusters);
+        SelectedClusters selection = check.Clusters(query.Clusters, orDeparted: !string.IsNullOrEmpty(query.Since));
         check.Objects(query.Objects);
         check.BookmarkEvery(query.BookmarkEvery);
         check.Deadline(query.Deadline);
@@ -184,7 +184,7 @@ public sealed class FleetReader
         // The same answer to an unknown kind as a list gives; a first page of one row costs next to nothing.
         var probe = new FleetQuery
         {
-            Clusters = query.Clusters,
+            Clusters = query.Clusters with { Names = [.. query.Clusters.Names.Where(fleet.Clusters.ContainsKey)] },
             Objects = new ObjectQuery { Kind = query.Objects.Kind, Namespaces = query.Objects.Namespaces },
             Limit = 1,
             Projection = Projection.None,

@@ -161,14 +161,21 @@ internal sealed class FleetWatch : IAsyncDisposable
             if (!fleet.Clusters.TryGetValue(subscription.Cluster, out ClusterEntry? entry) || entry.Uid != subscription.Uid)
             {
                 // The grain ends the stream itself once everything is told.
-                subscription.LeavingSince = _time.GetTimestamp();
+                BeginLeave(subscription, fleet.Departures.Where(d => d.Uid == subscription.Uid).Select(d => d.LeftAt).FirstOrDefault());
             }
             else if (!entry.Enabled || !_selection.Matches(entry))
             {
-                subscription.LeavingSince = _time.GetTimestamp();
+                BeginLeave(subscription, entry.SelectionChangedAt);
                 subscription.Leave();
             }
         }
+    }
+
+    /// <summary>Until its leave is told, whoever resumes must come from before it, so as to hear of it again.</summary>
+    private void BeginLeave(ClusterSubscription subscription, long at)
+    {
+        subscription.LeavingSince = _time.GetTimestamp();
+        subscription.ResumeBefore = at > 0 ? at : subscription.Resume + 1;
     }
 
     /// <summary>Finds out what a reader that comes back may have missed of the fleet itself.</summary>
@@ -196,7 +203,7 @@ internal sealed class FleetWatch : IAsyncDisposable
                 return;
             }
 
-            Start(new ClusterSubscription(left.Name, left.Uid, since, since) { IsDeparted = true, LeavingSince = _time.GetTimestamp() });
+            Start(new ClusterSubscription(left.Name, left.Uid, since, since) { LeavingSince = _time.GetTimestamp(), ResumeBefore = left.LeftAt });
         }
     }
 
@@ -389,7 +396,7 @@ internal sealed class FleetWatch : IAsyncDisposable
         {
             if (!subscription.IsEnded)
             {
-                least = Math.Min(least, subscription.Resume);
+                least = Math.Min(least, Math.Min(subscription.Resume, subscription.ResumeBefore - 1));
             }
         }
 

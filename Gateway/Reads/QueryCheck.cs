@@ -17,7 +17,9 @@ internal sealed class QueryCheck(FleetSnapshot fleet)
     private readonly ImmutableArray<ReadFault>.Builder _faults = ImmutableArray.CreateBuilder<ReadFault>();
 
     /// <summary>The selected clusters in order; those of the names that exist where some do not.</summary>
-    public SelectedClusters Clusters(ClusterSelection selection)
+    /// <param name="selection">What is asked for.</param>
+    /// <param name="orDeparted">Whether clusters that left within the kept history count: a watch that resumes has to hear of their leave.</param>
+    public SelectedClusters Clusters(ClusterSelection selection, bool orDeparted = false)
     {
         CheckCount(ReadFields.ClusterNames, selection.Names.Length);
         foreach (string name in selection.Names)
@@ -26,7 +28,7 @@ internal sealed class QueryCheck(FleetSnapshot fleet)
             {
                 Add(ReadFields.ClusterNames, $"'{name}' is no name of a cluster: use 1 to 63 lower-case letters, digits and '-'.");
             }
-            else if (!fleet.Clusters.ContainsKey(name))
+            else if (!fleet.Clusters.ContainsKey(name) && !(orDeparted && fleet.Departures.Any(d => d.Name == name)))
             {
                 Add(ReadFields.ClusterNames, $"No cluster '{name}' is registered.{NearestNames.Suggest(name, fleet.Clusters.Keys)}");
             }

@@ -22,6 +22,9 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
     /// <summary>Whether the present state is complete, or was never asked for.</summary>
     public bool IsPresent { get; set; } = since is not null;
 
+    /// <summary>Whether the reader may have objects of it.</summary>
+    public bool HasShown { get; set; } = since is not null;
+
     /// <summary>When its leave began; null while it stays.</summary>
     public long? LeavingSince { get; set; }
 

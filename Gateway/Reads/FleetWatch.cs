@@ -265,6 +265,13 @@ internal sealed class FleetWatch : IAsyncDisposable
 
     private void Take(ClusterSubscription from, ClusterWatchBatch batch, long through)
     {
+        if (batch is { End: WatchEnd.Left, Coverage.Fault.Kind: ClusterFault.NotRegistered } && from.HasShown)
+        {
+            Expire($"Cluster {from.Cluster} left, and which objects went with it can no longer be told.");
+            return;
+        }
+
+        from.HasShown |= !batch.Changes.IsEmpty;
         if (batch.Coverage is { } coverage)
         {
             if (coverage is { State: CoverageState.Failed, Fault.Kind: ClusterFault.InvalidRequest })

@@ -155,9 +155,16 @@ internal sealed class ClusterWatch(IClusterReadSource source, ClusterWatchReques
     {
         QueryTarget target = QueryTarget.Resolve(source, request.Query.Kind, time.GetUtcNow());
         coverage = target.Coverage;
+        ResourceType? type = target.Type;
+        if (type is null && source.Phase == ClusterPhase.Disabled && (request.Leave || request.Since is not null))
+        {
+            // Nothing of a cluster that is switched off is shown, but whoever saw it before must be told that it goes.
+            type = source.Surface?.Find(request.Query.Kind);
+        }
+
         // A kind that is served but not mirrored yet may be so soon; a version that is not mirrored never will.
-        bool foreign = target.Table is null && target.Type is { } asked && source.Mirror.TryGetKind(asked.GroupResource, out _);
-        if (target.Type is not { } type || foreign)
+        bool isForeign = target.Type is not null && target.Table is null && source.Mirror.TryGetKind(target.Type.GroupResource, out _);
+        if (type is null || isForeign)
         {
             return null;
         }

@@ -48,11 +48,11 @@ public sealed class FleetWatchProperties
     [InlineData(1, 256)]
     public void ListThenWatch_AnyChanges_EndsAtTheStateOfTheFleet(int query, int history) =>
         Prop.ForAll(Steps.ListOf().Resize(60).ToArbitrary(), steps => RunAsync(Queries[query], [.. steps], history).GetAwaiter().GetResult())
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(20).WithEndSize(60));
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(30).WithEndSize(60));
 
     private static async Task RunAsync((ObjectQuery Objects, ClusterSelection Clusters) query, Step[] steps, int history)
     {
-        using var fleet = new SimulatedFleet { Bounds = new MirrorBounds { HistoryChanges = history } };
+        using var fleet = new SimulatedFleet(new FastTimeProvider(8)) { Bounds = new MirrorBounds { HistoryChanges = history } };
         foreach (string name in Clusters)
         {
             fleet.Join(name, "prod");

@@ -98,8 +98,7 @@ public sealed class FleetWatchTests
         fleet["c0001"].Put(Maps, "n", "late");
         fleet.Leave("c0001");
         await using var watch = new WatchReader(fleet, Query() with { Since = revision.ToString() });
-        await watch.ReadUntilAsync(b => b.Gone.Contains("c0001"));
-        await watch.ReadUntilAsync(_ => watch.Seen.Contains("+x/n/new") && watch.Seen.Contains("+c0000/n/c"));
+        await watch.ReadUntilAsync(_ => watch.Gone.Contains("c0001") && watch.Seen.Contains("+x/n/new") && watch.Seen.Contains("+c0000/n/c"));
         Assert.Contains("-c0000/n/a", watch.Seen);
         Assert.Contains("-c0001/n/a", watch.Seen);
         Assert.Contains("-c0001/n/late", watch.Seen);

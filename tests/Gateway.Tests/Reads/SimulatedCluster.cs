@@ -28,6 +28,7 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
     private readonly ClusterReader _reader;
     private CancellationTokenSource _streams = new();
     private long _version = 1;
+    private int _calls;
 
     internal SimulatedCluster(string name, FleetClock clock, TimeProvider time, MirrorBounds? bounds = null)
     {
@@ -51,7 +52,11 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
     internal ApiSurface? Surface { get; set; } = Served;
 
     /// <summary>Calls answered, of every kind.</summary>
-    public int Calls;
+    public int Calls
+    {
+        get => Volatile.Read(ref _calls);
+        set => Volatile.Write(ref _calls, value);
+    }
 
     /// <summary>Set to let every read hang until it is cancelled.</summary>
     public bool Hangs { get; set; }
@@ -170,7 +175,7 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
 
     private async Task EnterAsync(CancellationToken cancellationToken)
     {
-        Interlocked.Increment(ref Calls);
+        Interlocked.Increment(ref _calls);
         if (Hangs)
         {
             await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);

@@ -64,8 +64,12 @@ public sealed class SimulatedFleet : IDisposable
         return cluster;
     }
 
-    public void Change(string name, Func<ClusterEntry, ClusterEntry> change) =>
-        Publish(change(_entries[name]) with { SelectionChangedAt = Clock.Tick() });
+    public void Change(string name, Func<ClusterEntry, ClusterEntry> change)
+    {
+        ClusterEntry entry = change(_entries[name]) with { SelectionChangedAt = Clock.Tick() };
+        _clusters[name].Phase = entry.Enabled ? ClusterPhase.Online : ClusterPhase.Disabled;
+        Publish(entry);
+    }
 
     public void Report(string name, ClusterPhase phase) =>
         Publish(_entries[name] with { Summary = new ClusterSummary { Name = name, Phase = phase } });

@@ -19,6 +19,8 @@ public sealed class WatchReader : IAsyncDisposable
 
     public List<ClusterCoverage> Coverage { get; } = [];
 
+    public List<string> Gone { get; } = [];
+
     public long Revision { get; private set; }
 
     /// <summary>Reads until a batch meets the condition.</summary>
@@ -38,6 +40,7 @@ public sealed class WatchReader : IAsyncDisposable
             }
 
             Coverage.AddRange(batch.Coverage);
+            Gone.AddRange(batch.Gone);
             Revision = batch.Revision;
             if (enough(batch))
             {

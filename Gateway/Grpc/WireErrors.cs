@@ -1,19 +1,18 @@
 using System.Collections.Immutable;
-using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
 using Grpc.Core;
 using MultiCluster.Clusters;
 using MultiCluster.Gateway.Clusters;
 using MultiCluster.Gateway.Reads;
 using MultiCluster.Reads;
+using Status = Grpc.Core.Status;
 
 namespace MultiCluster.Gateway.Grpc;
 
 /// <summary>Errors as gRPC statuses, with the fields at fault in <c>grpc-status-details-bin</c>. An unknown exception says nothing of itself.</summary>
 internal static class WireErrors
 {
-    private const string DetailsTrailer = "grpc-status-details-bin";
-
     // A status travels in a header; proxies commonly cut those at 8 KB, base64 included.
     private const int MaxViolations = 16;
 
@@ -33,11 +32,11 @@ internal static class WireErrors
     public static RpcException NotCovered(ImmutableArray<ClusterCoverage> coverage)
     {
         string unsure = string.Join(", ", coverage.Where(c => c.State is not (CoverageState.Ok or CoverageState.NotServed)).Take(5).Select(c => $"{c.Cluster} ({c.State})"));
-        return new RpcException(new Status(
+        return new RpcException(new global::Grpc.Core.Status(
             StatusCode.NotFound, unsure.Length == 0 ? "No selected cluster has this object." : $"No covered cluster has this object; not sure: {unsure}."));
     }
 
-    public static RpcException WatchEnded(FleetWatchBatch last) => new(new Status(
+    public static RpcException WatchEnded(FleetWatchBatch last) => new(new global::Grpc.Core.Status(
         last.End == FleetWatchEnd.Expired ? StatusCode.OutOfRange : StatusCode.ResourceExhausted,
         last.EndMessage ?? "The watch has ended; list again."));
 
@@ -52,10 +51,8 @@ internal static class WireErrors
 
     private static RpcException Invalid(StatusCode code, string message, IEnumerable<(string Field, string Message)> faults)
     {
-        var violations = new Rpc.BadRequest();
-        violations.FieldViolations.Add(faults.Take(MaxViolations).Select(f => new Rpc.BadRequest.Types.FieldViolation { Field = f.Field, Description = f.Message }));
-        var details = new Rpc.Status { Code = (int)code, Message = message };
-        details.Details.Add(Any.Pack(violations));
-        return new RpcException(new Status(code, message), new Metadata { { DetailsTrailer, details.ToByteArray() } });
+        var violations = new BadRequest();
+        violations.FieldViolations.Add(faults.Take(MaxViolations).Select(f => new BadRequest.Types.FieldViolation { Field = f.Field, Description = f.Message }));
+        return new Google.Rpc.Status { Code = (int)code, Message = message, Details = { Any.Pack(violations) } }.ToRpcException();
     }
 }

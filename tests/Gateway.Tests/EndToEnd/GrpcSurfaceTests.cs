@@ -142,9 +142,8 @@ public sealed class GrpcSurfaceTests : IAsyncLifetime
             await _resources.ListAsync(new ListRequest { Query = new ObjectQuery { Kind = "pods", LabelSelector = "a in b" } }, Admin, Soon));
 
         Assert.Equal(StatusCode.InvalidArgument, error.StatusCode);
-        byte[] details = error.Trailers.GetValueBytes("grpc-status-details-bin")!;
-        Gateway.Grpc.Rpc.Status status = Gateway.Grpc.Rpc.Status.Parser.ParseFrom(details);
-        Assert.Equal("query.label_selector", status.Details[0].Unpack<Gateway.Grpc.Rpc.BadRequest>().FieldViolations[0].Field);
+        Google.Rpc.BadRequest fields = error.GetRpcStatus()!.GetDetail<Google.Rpc.BadRequest>()!;
+        Assert.Equal("query.label_selector", fields.FieldViolations[0].Field);
     }
 
     [Fact]

@@ -142,7 +142,7 @@ public sealed class GrpcSurfaceTests : IAsyncLifetime
             await _resources.ListAsync(new ListRequest { Query = new ObjectQuery { Kind = "pods", LabelSelector = "a in b" } }, Admin, Soon));
 
         Assert.Equal(StatusCode.InvalidArgument, error.StatusCode);
-        Google.Rpc.BadRequest fields = error.GetRpcStatus()!.GetDetail<Google.Rpc.BadRequest>()!;
+        Google.Rpc.BadRequest fields = error.GetRpcStatus()!.Details[0].Unpack<Google.Rpc.BadRequest>();
         Assert.Equal("query.label_selector", fields.FieldViolations[0].Field);
     }
 

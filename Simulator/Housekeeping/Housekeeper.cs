@@ -30,7 +30,7 @@ internal sealed class Housekeeper : IAsyncDisposable
         _loop = Task.Run(RunAsync);
     }
 
-    private enum ChoreKind { NamespaceMade, NamespaceLeaving, Marked, Removed }
+    private enum ChoreKind { Owned, NamespaceMade, NamespaceLeaving, Marked, Removed }
 
     public async ValueTask DisposeAsync()
     {
@@ -48,6 +48,9 @@ internal sealed class Housekeeper : IAsyncDisposable
         {
             case (null, { } made) when resource == ResourceName.Namespaces:
                 _chores.Writer.TryWrite(new Chore(ChoreKind.NamespaceMade, resource, made));
+                break;
+            case (null, { Owners.Count: > 0 } owned):
+                _chores.Writer.TryWrite(new Chore(ChoreKind.Owned, resource, owned));
                 break;
             case (_, { IsDeleting: true } leaving) when resource == ResourceName.Namespaces:
                 if (_terminating.Add(leaving.Name))
@@ -98,6 +101,9 @@ internal sealed class Housekeeper : IAsyncDisposable
     {
         switch (chore.Kind)
         {
+            case ChoreKind.Owned:
+                CollectOrphan(chore.Resource, chore.Object);
+                break;
             case ChoreKind.NamespaceMade:
                 Furnish(chore.Object.Name);
                 break;
@@ -236,6 +242,24 @@ internal sealed class Housekeeper : IAsyncDisposable
         {
             _registry.RemoveFinalizer(resource, owner.Namespace, owner.Name, "foregroundDeletion");
         }
+    }
+
+    // Made by a controller that had not yet heard of the end of its owner.
+    private void CollectOrphan(ResourceName name, StoredObject made)
+    {
+        JsonArray references = made.ToTree().At("metadata", "ownerReferences") as JsonArray ?? [];
+        if (_registry.Catalog.Stored(name) is { } resource && references.All(r => IsGone(r, made.Namespace)))
+        {
+            TryDelete(resource, made, null);
+        }
+    }
+
+    // The index leaves seeded objects out, hence the look at the store; owners of kinds nobody serves are left alone.
+    private bool IsGone(JsonNode? reference, string ns)
+    {
+        ApiResource? kind = _registry.Catalog.Resources.FirstOrDefault(r => r.Kind == reference.Text("kind") && r.ApiVersion == reference.Text("apiVersion"));
+        return kind is not null
+            && _registry.Store.Find(kind.Storage, kind.Namespaced ? ns : "", reference.Text("name") ?? "")?.Uid != reference.Text("uid");
     }
 
     private void CollectAfter(StoredObject gone)

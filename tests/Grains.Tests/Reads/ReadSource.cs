@@ -1,0 +1,27 @@
+using MultiCluster.Clusters;
+using MultiCluster.Grains.Mirror;
+using MultiCluster.Grains.Reads;
+using MultiCluster.Kubernetes.Discovery;
+using MultiCluster.Kubernetes.Transport;
+
+namespace MultiCluster.Grains.Tests.Reads;
+
+/// <summary>A cluster whose facts the test sets.</summary>
+internal sealed class ReadSource(ClusterMirror mirror) : IClusterReadSource
+{
+    public string Cluster => mirror.Cluster;
+
+    public ClusterMirror Mirror => mirror;
+
+    public ClusterPhase Phase { get; set; } = ClusterPhase.Online;
+
+    public ClusterFault? Fault { get; set; }
+
+    public ApiSurface? Surface { get; set; }
+
+    public KubeClient? Client { get; set; }
+
+    public KindStanding? Standing { get; set; }
+
+    public KindStanding? StandingOf(string groupResource) => Standing;
+}

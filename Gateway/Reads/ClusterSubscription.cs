@@ -104,9 +104,9 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
                     Projection = context.Projection,
                     Leave = leave,
                 };
-                IAsyncEnumerator<ClusterWatchBatch> stream =
-                    context.Calls.Grain(cluster).WatchAsync(request, attempt.Token).GetAsyncEnumerator(attempt.Token);
-                await using (stream.ConfigureAwait(false))
+                var stream = new PatientStream(
+                    context.Calls.Grain(cluster).WatchAsync(request, attempt.Token).GetAsyncEnumerator(attempt.Token), context.Time);
+                await using (stream)
                 {
                     while (await NextAsync(stream, context, attempt.Token))
                     {
@@ -173,13 +173,10 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
         }
     }
 
-    private async ValueTask<bool> NextAsync(IAsyncEnumerator<ClusterWatchBatch> stream, SubscriptionContext context, CancellationToken attempt)
+    private async ValueTask<bool> NextAsync(PatientStream stream, SubscriptionContext context, CancellationToken attempt)
     {
         Volatile.Write(ref _silentSince, context.Time.GetTimestamp());
-        ValueTask<bool> next = stream.MoveNextAsync();
-
-        // Whoever does not listen to its token is left behind with its task.
-        bool any = next.IsCompleted ? await next : await next.AsTask().WaitAsync(attempt);
+        bool any = await stream.MoveNextAsync(attempt);
         Volatile.Write(ref _silentSince, 0);
         return any ? true : throw new InvalidOperationException("The stream ended without saying why.");
     }
@@ -202,6 +199,54 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
         {
             _attempt = null;
         }
+    }
+}
+
+/// <summary>A stream that is left behind where it does not listen to its token.</summary>
+/// <remarks>An enumerator must not be disposed while it moves, so one that is left moving is disposed when it has stopped by itself.</remarks>
+internal sealed class PatientStream(IAsyncEnumerator<ClusterWatchBatch> stream, TimeProvider time) : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+    private Task<bool>? _moving;
+
+    public ClusterWatchBatch Current => stream.Current;
+
+    public async ValueTask<bool> MoveNextAsync(CancellationToken cancellationToken)
+    {
+        ValueTask<bool> next = stream.MoveNextAsync();
+        if (next.IsCompleted)
+        {
+            return await next;
+        }
+
+        _moving = next.AsTask();
+        bool any = await _moving.WaitAsync(cancellationToken);
+        _moving = null;
+        return any;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_moving is { IsCompleted: false } moving)
+        {
+            // It was cancelled with us and is about to notice.
+            using var patience = new CancellationTokenSource(Patience, time);
+            await moving.WaitAsync(patience.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            if (!moving.IsCompleted)
+            {
+                _ = LeaveBehindAsync(moving);   // ends with the grain's own call; what it ends with concerns nobody any more
+                return;
+            }
+        }
+
+        await stream.DisposeAsync();
+    }
+
+    private async Task LeaveBehindAsync(Task moving)
+    {
+        await moving.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        await stream.DisposeAsync();
     }
 }
 

@@ -8,13 +8,13 @@ namespace MultiCluster.Gateway.Reads;
 
 /// <summary>Fills one page from clusters in their order.</summary>
 /// <remarks>
-/// Begins with two clusters and doubles the number of clusters asked at the same time with every answer, as far as the answers so far let
-/// expect that many to be needed: a page that the first cluster fills costs two questions, one whose objects are rare in a thousand clusters is asked for at the same
+/// Begins with one cluster and doubles the number of clusters asked at the same time with every answer, as far as the answers so far let
+/// expect that many to be needed: a page that the first cluster fills costs one question, one whose objects are rare in a thousand clusters is asked for at the same
 /// time everywhere. Answers that came too much are dropped, and their memory with them.
 /// </remarks>
 internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableArray<ClusterEntry> clusters, ContinueToken? from, long revision)
 {
-    private const int FirstParallel = 2;
+    private const int FirstParallel = 1;
 
     /// <summary>Most bytes of one page; a page that reaches it ends early.</summary>
     public const int MaxPageBytes = 64 << 20;
@@ -109,7 +109,7 @@ internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableAr
     private static int Parallel(int before, int known, long rows, int room)
     {
         long needed = rows == 0 ? long.MaxValue : ((long)room * known / rows) + 1;
-        return (int)Math.Clamp(needed, FirstParallel, Math.Min(before * 2, ClusterCalls.MaxParallel));
+        return (int)Math.Clamp(needed, 1, Math.Min(before * 2, ClusterCalls.MaxParallel));
     }
 
     private Task<ClusterPage> AskAsync(int index, TimeSpan left, CancellationToken stop, CancellationToken caller)

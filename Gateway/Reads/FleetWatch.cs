@@ -23,6 +23,7 @@ internal sealed class FleetWatch : IAsyncDisposable
 
     // The fleet changes with every summary; a look at it walks over all clusters.
     private static readonly TimeSpan FleetLookEvery = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan CheckEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LeaveWithin = TimeSpan.FromSeconds(30);
 
     private readonly FleetView _view;
@@ -33,7 +34,7 @@ internal sealed class FleetWatch : IAsyncDisposable
     private readonly long? _since;
     private readonly SubscriptionContext _context;
     private readonly CancellationTokenSource _stop = new();
-    private readonly SortedDictionary<string, ClusterSubscription> _subscriptions = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ClusterSubscription> _subscriptions = new(StringComparer.Ordinal);
     private readonly List<Task> _pumps = [];
     private readonly TimeSpan _silence;
     private readonly List<FleetEvent> _events = [];
@@ -68,6 +69,7 @@ internal sealed class FleetWatch : IAsyncDisposable
         long started = _time.GetTimestamp();
         long lastBatch = started;
         long lastLook = started;
+        long lastCheck = started;
         long resume = Resume();
         while (true)
         {
@@ -80,7 +82,12 @@ internal sealed class FleetWatch : IAsyncDisposable
             }
 
             Drain();
-            Look();
+            if (_time.GetElapsedTime(lastCheck) >= CheckEvery)
+            {
+                Check();
+                lastCheck = _time.GetTimestamp();
+            }
+
             bool initialEnd = _initialDue && _end == FleetWatchEnd.None && IsPresent(_time.GetElapsedTime(started));
             TimeSpan untilBookmark = _query.BookmarkEvery - _time.GetElapsedTime(lastBatch);
             if (_events.Count > 0 || _coverage.Count > 0 || _gone.Count > 0 || initialEnd || _end != FleetWatchEnd.None || untilBookmark <= TimeSpan.Zero)
@@ -321,7 +328,7 @@ internal sealed class FleetWatch : IAsyncDisposable
     }
 
     /// <summary>Looks for clusters that have fallen silent or cannot take leave.</summary>
-    private void Look()
+    private void Check()
     {
         foreach (ClusterSubscription subscription in _subscriptions.Values)
         {
@@ -354,7 +361,7 @@ internal sealed class FleetWatch : IAsyncDisposable
             return false;
         }
 
-        foreach (ClusterSubscription late in _subscriptions.Values.Where(static s => !s.IsPresent && !s.IsEnded))
+        foreach (ClusterSubscription late in _subscriptions.Values.Where(static s => !s.IsPresent && !s.IsEnded).OrderBy(static s => s.Cluster, StringComparer.Ordinal))
         {
             Tell(late, ClusterCalls.TimedOut(late.Cluster));
         }

@@ -56,8 +56,12 @@ public static class Kubeconfig
         {
             var stream = new YamlStream();
             using var reader = new StringReader(yaml);
-            stream.Load(reader);
+            stream.Load(new BoundedYaml(new Parser(reader)));
             root = stream.Documents.Count > 0 ? stream.Documents[0].RootNode : null;
+        }
+        catch (YamlShapeException e)
+        {
+            return Faulty(source, null, e.Message);
         }
         catch (YamlException e)
         {

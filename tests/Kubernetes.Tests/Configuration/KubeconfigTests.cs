@@ -117,6 +117,35 @@ public sealed class KubeconfigTests : IDisposable
         Assert.Throws<KubeconfigException>(() => result.Require("x"));
     }
 
+    [Theory]
+    [InlineData("[", 200_000)]
+    [InlineData("{a: ", 50_000)]
+    [InlineData("- ", 100_000)]
+    public void Parse_NestedBeyondReason_IsRefusedBeforeTheStackEnds(string nesting, int times)
+    {
+        KubeconfigResult result = Kubeconfig.Parse(string.Concat(Enumerable.Repeat(nesting, times)), "kubeconfig");
+
+        Assert.Equal("kubeconfig: It is nested more than 64 levels deep, which no kubeconfig is.", Assert.Single(result.Faults).ToString());
+    }
+
+    [Theory]
+    [InlineData("a: &a [x]\n? *a\n: x")]
+    [InlineData("? [x]\n: x")]
+    [InlineData("? {x: y}\n: x")]
+    public void Parse_KeysThatAreNoText_AreRefused(string text) =>
+        Assert.Equal(
+            "kubeconfig: It has a key that is no plain text, which no kubeconfig has.", Assert.Single(Kubeconfig.Parse(text, "kubeconfig").Faults).ToString());
+
+    [Fact]
+    public void Parse_AnchorsAsKubectlReadsThem_AreFollowed()
+    {
+        KubeconfigResult result = Kubeconfig.Parse(
+            "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: u, user: &u {token: t}}, {name: v, user: *u}]\ncontexts: [{name: x, context: {cluster: c, user: v}}]",
+            "kubeconfig");
+
+        Assert.NotNull(Assert.Single(result.Contexts).Connection);
+    }
+
     public static TheoryData<string, string, string> Faults => new()
     {
         { "server: 10.0.0.1", "{token: t}", "clusters[k].server: The server '10.0.0.1' is not a URL" },

@@ -1,5 +1,4 @@
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Configuration;
 using MultiCluster.Kubernetes.Transport;
 
 namespace MultiCluster.Silo.CommandLine;
@@ -7,11 +6,12 @@ namespace MultiCluster.Silo.CommandLine;
 /// <summary>Switches credential plugins on for the clients of the whole process; they stay off unless the operator says so.</summary>
 internal static class ExecPlugins
 {
-    public static void Allow(IServiceCollection services, bool allow)
+    /// <summary>Adds the switch to the other settings of the clients, over what a file says.</summary>
+    public static void Allow(IConfigurationBuilder configuration, bool allow)
     {
         if (allow)
         {
-            services.AddSingleton(Options.Create(new KubeClientOptions { AllowExec = true }));
+            configuration.AddInMemoryCollection([KeyValuePair.Create<string, string?>($"Client:{nameof(KubeClientOptions.AllowExec)}", "true")]);
         }
     }
 }

@@ -15,7 +15,7 @@ internal static class ServiceCommand
     private static readonly Option<string?> Listen = new("--listen") { Description = "ADDRESS:PORT of the API over TLS (default: 127.0.0.1:8443; port 0 takes a free one)." };
     private static readonly Option<string?> ListenMetrics = new("--listen-metrics") { Description = "ADDRESS:PORT of /healthz, /readyz and /metrics (default: 127.0.0.1:9090; 'off' for none)." };
     private static readonly Option<string[]> Names = new("--name") { Description = "DNS name or address under which clients reach the service, for its certificate. May be repeated." };
-    private static readonly Option<FileInfo?> Config = new("--config") { Description = "Configuration file (JSON) with the sections Service, Fleet, Mirror, Health." };
+    private static readonly Option<FileInfo?> Config = new("--config") { Description = "Configuration file (JSON) with the sections Service, Fleet, Mirror, Health, Client, Logging." };
     private static readonly Option<string?> KubeconfigPath = new("--kubeconfig") { Description = "Registers the clusters of this kubeconfig: every context, or those named with --context." };
     private static readonly Option<string[]> Contexts = new("--context") { Description = "Only this context of the kubeconfig. May be repeated." };
     private static readonly Option<bool> AllowExec = new("--allow-exec") { Description = "Lets kubeconfigs run credential plugins: programs on this host, with our rights." };
@@ -68,7 +68,7 @@ internal static class ServiceCommand
         await using Service service = Service.Create(Settings(parsed, configuration), builder =>
         {
             builder.Configuration.AddConfiguration(configuration);
-            ExecPlugins.Allow(builder.Services, parsed.GetValue(AllowExec));
+            ExecPlugins.Allow(builder.Configuration, parsed.GetValue(AllowExec));
         });
         await service.StartAsync(stop);
         await output.WriteLineAsync(StartScreen.Served(service));
@@ -100,27 +100,24 @@ internal static class ServiceCommand
         var builder = new ConfigurationBuilder();
         if (parsed.GetValue(Config) is { } file)
         {
-            if (!file.Exists)
-            {
-                throw new ServiceStartException($"There is no configuration file {file.FullName}.");
-            }
-
-            builder.AddJsonFile(file.FullName, optional: false);
+            builder.AddConfiguration(ConfigurationFile.Read(file));
         }
 
-        try
-        {
-            return builder.AddEnvironmentVariables("MULTICLUSTER_").Build();
-        }
-        catch (InvalidDataException e)
-        {
-            throw new ServiceStartException($"{e.Message} {e.InnerException?.Message}".TrimEnd());
-        }
+        return builder.AddEnvironmentVariables("MULTICLUSTER_").Build();
     }
 
     private static ServiceSettings Settings(ParseResult parsed, IConfiguration configuration)
     {
-        ServiceSettings settings = configuration.GetSection(ServiceSettings.Section).Get<ServiceSettings>() ?? new ServiceSettings();
+        ServiceSettings settings;
+        try
+        {
+            settings = configuration.GetSection(ServiceSettings.Section).Get<ServiceSettings>() ?? new ServiceSettings();
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new ServiceStartException(e.Message);   // it names the setting and its value
+        }
+
         settings.DataDirectory = parsed.GetValue(Data) ?? settings.DataDirectory;
         settings.Listen = parsed.GetValue(Listen) ?? settings.Listen;
         settings.ListenMetrics = parsed.GetValue(ListenMetrics) is { } metrics ? (metrics == "off" ? "" : metrics) : settings.ListenMetrics;

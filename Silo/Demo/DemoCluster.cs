@@ -42,7 +42,17 @@ internal sealed record DemoCluster(string Name, ImmutableSortedDictionary<string
     /// <summary>Starts it, with its controllers, and puts its objects in.</summary>
     public async Task<SimulatedCluster> StartAsync(CancellationToken cancellationToken)
     {
-        SimulatedCluster cluster = await SimulatedCluster.StartAsync(new SimulatedClusterOptions { Name = Name, Controllers = true, LeaseRenewal = TimeSpan.FromSeconds(10) }, cancellationToken);
+        SimulatedCluster cluster = await SimulatedCluster.StartAsync(
+            new SimulatedClusterOptions
+            {
+                Name = Name,
+                Controllers = true,
+                LeaseRenewal = TimeSpan.FromSeconds(10),
+
+                // With one seed the uids of all three would be the same, and they would count as one cluster under three names.
+                Seed = Name.Sum(c => c),
+            },
+            cancellationToken);
         cluster.Objects.SeedNodes(Nodes, "8", "32Gi", Labels["region"]);
         foreach (string ns in Workloads.Select(w => w.Namespace).Distinct(StringComparer.Ordinal))
         {

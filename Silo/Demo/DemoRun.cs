@@ -30,7 +30,7 @@ internal static class DemoRun
             await RegisterAsync(service, members, stop);
             foreach (SimulatedCluster member in members)
             {
-                await File.WriteAllTextAsync(Path.Combine(service.DataDirectoryPath, $"{member.Options.Name}.kubeconfig"), member.KubeconfigYaml(), stop);
+                await service.WriteFileAsync($"{member.Options.Name}.kubeconfig", member.KubeconfigYaml(), stop);
             }
 
             await output.WriteLineAsync(DemoScreen.Text(service));

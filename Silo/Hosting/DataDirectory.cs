@@ -3,6 +3,9 @@ namespace MultiCluster.Silo.Hosting;
 /// <summary>Holds the data directory for one process: two writers would overwrite each other's registrations.</summary>
 internal sealed class DataDirectory : IDisposable
 {
+    /// <summary>Subfolder of the keys that encrypt the credentials.</summary>
+    public const string KeysFolder = "keys";
+
     private readonly FileStream _lock;
 
     private DataDirectory(string path, FileStream held)
@@ -21,14 +24,8 @@ internal sealed class DataDirectory : IDisposable
         string full = System.IO.Path.GetFullPath(path);
         try
         {
-            if (OperatingSystem.IsWindows())
-            {
-                Directory.CreateDirectory(full);
-            }
-            else
-            {
-                Directory.CreateDirectory(full, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            }
+            Create(full);
+            Create(System.IO.Path.Combine(full, KeysFolder));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -37,7 +34,7 @@ internal sealed class DataDirectory : IDisposable
 
         try
         {
-            return new DataDirectory(full, new FileStream(System.IO.Path.Combine(full, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            return new DataDirectory(full, new FileStream(System.IO.Path.Combine(full, "lock"), OwnersOnly(FileMode.OpenOrCreate)));
         }
         catch (UnauthorizedAccessException)
         {
@@ -47,6 +44,38 @@ internal sealed class DataDirectory : IDisposable
         {
             throw new ServiceStartException($"Another process uses the data directory {full}; stop it, or name another with --data.");
         }
+    }
+
+    /// <summary>Writes a file that only its owner reads.</summary>
+    public async Task WriteAsync(string name, string content, CancellationToken cancellationToken)
+    {
+        string path = System.IO.Path.Combine(Path, name);
+        File.Delete(path);   // a file that is there keeps its rights
+        await using var file = new StreamWriter(path, OwnersOnly(FileMode.CreateNew));
+        await file.WriteAsync(content.AsMemory(), cancellationToken);
+    }
+
+    private static void Create(string path)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            Directory.CreateDirectory(path);
+        }
+        else
+        {
+            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+    }
+
+    private static FileStreamOptions OwnersOnly(FileMode mode)
+    {
+        var options = new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.None };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        return options;
     }
 
     /// <inheritdoc/>

@@ -10,6 +10,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using MultiCluster.Gateway;
 using MultiCluster.Gateway.Observability;
 using MultiCluster.Gateway.Security;
@@ -25,6 +26,9 @@ public sealed class Service : IAsyncDisposable
     // Registrations are small; an event stream sends more than it receives.
     private const long MaxRequestBody = 4 * 1024 * 1024;
 
+    // Selectors of 8 KiB of which every character is escaped, beside a thousand names; HTTP/2 counts the URL among the headers.
+    private const int MaxRequestLine = 64 * 1024;
+
     // Ordinary clients multiplex a handful of calls; a scheduler may hold a watch per kind.
     private const int MaxStreamsPerConnection = 500;
 
@@ -33,10 +37,12 @@ public sealed class Service : IAsyncDisposable
 
     private readonly DataDirectory _data;
     private readonly ServingCertificates _certificates;
+    private readonly ListenAddresses _listen;
 
-    private Service(WebApplication app, DataDirectory data, ServingCertificates certificates, AdminToken token, bool firstStart)
+    private Service(WebApplication app, DataDirectory data, ServingCertificates certificates, AdminToken token, bool firstStart, ListenAddresses listen)
     {
         App = app;
+        _listen = listen;
         _data = data;
         _certificates = certificates;
         Token = token;
@@ -92,7 +98,7 @@ public sealed class Service : IAsyncDisposable
             builder.Logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
             builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownDeadline);
             builder.Services.AddSingleton(TimeProvider.System);
-            builder.Services.AddDataProtection().SetApplicationName("MultiCluster").PersistKeysToFileSystem(new DirectoryInfo(Path.Combine(data.Path, "keys")));
+            builder.Services.AddDataProtection().SetApplicationName("MultiCluster").PersistKeysToFileSystem(new DirectoryInfo(Path.Combine(data.Path, DataDirectory.KeysFolder)));
             builder.WebHost.UseKestrelHttpsConfiguration();
             builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, api, operations, certificates));
             builder.UseOrleans(silo => EngineSetup.Configure(silo, data.Path));
@@ -101,7 +107,7 @@ public sealed class Service : IAsyncDisposable
             configure?.Invoke(builder);
             WebApplication app = builder.Build();
             app.UseMultiClusterGateway();
-            return new Service(app, data, certificates, token, created);
+            return new Service(app, data, certificates, token, created, new ListenAddresses(api, operations));
         }
         catch (InvalidDataException e)
         {
@@ -116,9 +122,12 @@ public sealed class Service : IAsyncDisposable
     }
 
     /// <summary>Listens, brings the fleet back, and writes the kubeconfig.</summary>
-    /// <exception cref="ServiceStartException">A port is taken.</exception>
+    /// <exception cref="ServiceStartException">A port is taken, or a setting is out of its range.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        // Looked at before the host starts, which would print the same faults with the stacks of its inside.
+        _listen.Check();
+        CheckOptions();
         try
         {
             await App.StartAsync(cancellationToken);
@@ -134,6 +143,9 @@ public sealed class Service : IAsyncDisposable
         KubeconfigFile.Write(DataDirectoryPath, Address, AuthorityPem, Token);
     }
 
+    /// <summary>Writes a file into the data directory that only its owner reads.</summary>
+    public Task WriteFileAsync(string name, string content, CancellationToken cancellationToken) => _data.WriteAsync(name, content, cancellationToken);
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
@@ -142,10 +154,29 @@ public sealed class Service : IAsyncDisposable
         _data.Dispose();
     }
 
+    private void CheckOptions()
+    {
+        try
+        {
+            App.Services.GetService<IStartupValidator>()?.Validate();
+        }
+        catch (OptionsValidationException e)
+        {
+            throw new ServiceStartException(string.Join(' ', e.Failures));
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new ServiceStartException(e.Message);   // the binder's: it names the setting and its value
+        }
+    }
+
     private static void Listen(KestrelServerOptions kestrel, IPEndPoint api, IPEndPoint? operations, ServingCertificates certificates)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = MaxRequestBody;
+        kestrel.Limits.MaxRequestLineSize = MaxRequestLine;
+        kestrel.Limits.MaxRequestHeadersTotalSize = 2 * MaxRequestLine;
+        kestrel.Limits.Http2.MaxRequestHeaderFieldSize = MaxRequestLine;
         kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
         kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
         kestrel.Listen(api, endpoint =>

@@ -1,0 +1,72 @@
+using System.CommandLine;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+using MultiCluster.Silo.CommandLine;
+
+namespace MultiCluster.Gateway.Tests.CommandLine;
+
+/// <summary>Starts that cannot succeed: one sentence on what to do, an exit code, and no stack.</summary>
+public sealed partial class StartFaultsTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("mc-start-");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Theory]
+    [InlineData("""{"Health":{"ProbeInterval":"-00:00:05"}}""", "Health:ProbeInterval must lie between")]
+    [InlineData("""{"Mirror":{"ByteBudget":"much"}}""", "Mirror:ByteBudget")]
+    [InlineData("""{"Health":{"ProbeIntervall":"00:00:05"}}""", "There is no setting Health:ProbeIntervall; the settings of Health are CheckTimeout")]
+    [InlineData("""{"Helth":{}}""", "There is no section 'Helth'")]
+    [InlineData("""{"Health":""", "is not JSON")]
+    public async Task Serve_WrongConfiguration_SaysWhichSetting(string json, string message)
+    {
+        string file = Path.Combine(_folder.FullName, "settings.json");
+        await File.WriteAllTextAsync(file, json);
+
+        (int code, string error) = await RunAsync("--config", file);
+
+        Assert.Equal(1, code);
+        Assert.Contains(message, error, StringComparison.Ordinal);
+        Assert.DoesNotMatch(StackLine(), error);
+    }
+
+    [Theory]
+    [InlineData("--listen")]
+    [InlineData("--listen-metrics")]
+    public async Task Serve_PortTaken_NamesItAndTheOption(string option)
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+
+        (int code, string error) = await RunAsync(option, taken.LocalEndpoint.ToString()!);
+
+        Assert.Equal(1, code);
+        Assert.Equal($"{taken.LocalEndpoint} is taken by another process; choose another with {option} (port 0 takes a free one).\n", error);
+    }
+
+    [Fact]
+    public async Task Serve_AddressOfAnotherMachine_SaysSo()
+    {
+        // 192.0.2.0/24 is set aside for documentation; no machine has it.
+        (int code, string error) = await RunAsync("--listen", "192.0.2.1:8443");
+
+        Assert.Equal(1, code);
+        Assert.StartsWith("192.0.2.1 is no address of this machine", error, StringComparison.Ordinal);
+    }
+
+    private async Task<(int Code, string Error)> RunAsync(params string[] wrong)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter { NewLine = "\n" };
+        string[] sound = ["--data", Path.Combine(_folder.FullName, "data"), "--listen", "127.0.0.1:0", "--listen-metrics", "127.0.0.1:0"];
+        string[] arguments = [.. sound.Chunk(2).Where(pair => !wrong.Contains(pair[0])).SelectMany(pair => pair), .. wrong];
+        int code = await ServiceCommand.Create().Parse(arguments)
+            .InvokeAsync(new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false })
+            .WaitAsync(TimeSpan.FromSeconds(20));
+        return (code, error.ToString());
+    }
+
+    [GeneratedRegex(@"^\s+at ", RegexOptions.Multiline)]
+    private static partial Regex StackLine();
+}

@@ -34,6 +34,8 @@ public static class GatewaySetup
         services.AddSingleton<ClusterCommands>();
         services.AddGrpc(o =>
         {
+            // Their catch-all route would hide from HTTP clients which methods a path of two parts takes.
+            o.IgnoreUnknownServices = true;
             o.MaxReceiveMessageSize = MaxRequestBytes;
             o.MaxSendMessageSize = MaxMessageBytes;
             o.Interceptors.Add<ErrorInterceptor>();
@@ -51,6 +53,13 @@ public static class GatewaySetup
         // The operators' port knows nothing but its three paths, and the API's port knows nothing of them.
         app.MapWhen(OperationsPort.Matches, OperationsSurface.Map);
         app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = Problems.WriteAsync, AllowStatusCode404Response = true });
+        app.UseWhen(
+            http => !http.Request.HasGrpcContentType(),
+            http =>
+            {
+                http.UseStatusCodePages(Problems.WriteAsync);
+                http.Use(ForNoCache);
+            });
         app.UseAuthentication();
         app.UseAuthorization();
         app.MapGrpcService<ClusterServiceImplementation>().RequireAuthorization();
@@ -60,4 +69,15 @@ public static class GatewaySetup
         app.MapHttpSurface();
         app.MapGet("/", () => Results.Text("MultiCluster. HTTP/JSON is under /v1 (described at /v1/openapi.json), gRPC on this port too.\n"));
     }
+
+    // Answers hold what clusters hold: no cache keeps them, and no browser takes them for anything but what they say they are.
+    private static Task ForNoCache(HttpContext http, RequestDelegate next)
+    {
+        http.Response.Headers.CacheControl = "no-store";
+        http.Response.Headers.XContentTypeOptions = "nosniff";
+        return next(http);
+    }
+
+    private static bool HasGrpcContentType(this HttpRequest request) =>
+        request.ContentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) == true;
 }

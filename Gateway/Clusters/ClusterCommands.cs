@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using MultiCluster.Clusters;
 using MultiCluster.Fleet;
 using MultiCluster.Gateway.Reads;
@@ -72,7 +73,7 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
             cancellationToken);
         ThrowIfRefused(reply, dryRun);
         await SeenAsync(reply.FleetVersion, cancellationToken);
-        return reply;
+        return reply with { Cluster = AsSeen(reply.Cluster) };
     }
 
     /// <summary>Puts new credentials in place of the old.</summary>
@@ -92,7 +93,7 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
             new ReplaceCredentials { Connection = sealedConnection, Force = force }, cancellationToken);
         ThrowIfRefused(reply, dryRun: false);
         await SeenAsync(reply.FleetVersion, cancellationToken);
-        return reply;
+        return reply with { Cluster = AsSeen(reply.Cluster) };
     }
 
     /// <summary>Changes a cluster.</summary>
@@ -113,7 +114,7 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
         ClusterReply reply = await Grain(name).UpdateAsync(update);
         ClusterEntry entry = Accepted(reply);
         await SeenAsync(reply.FleetVersion, cancellationToken);
-        return entry;
+        return AsSeen(entry);
     }
 
     /// <summary>Takes a cluster out of the fleet.</summary>
@@ -201,6 +202,13 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
         }
     }
 
+    /// <summary>The entry with what the fleet knows of its state: the grain answers for the registration alone.</summary>
+    [return: NotNullIfNotNull(nameof(entry))]
+    private ClusterEntry? AsSeen(ClusterEntry? entry) =>
+        entry is not null && fleet.Current.Clusters.TryGetValue(entry.Name, out ClusterEntry? seen) && seen.Uid == entry.Uid && seen.Generation >= entry.Generation
+            ? seen
+            : entry;
+
     private static void ThrowIfRefused(RegistrationReply reply, bool dryRun)
     {
         if (reply.Cluster is not null || (dryRun && reply.Faults.IsEmpty))
@@ -252,18 +260,19 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
         IEnumerable<KeyValuePair<string, string>> labels, ImmutableArray<ClusterFault>.Builder faults)
     {
         ImmutableSortedDictionary<string, string>.Builder kept = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
-        foreach ((string key, string value) in labels)
+        // JSON puts null where the type says text.
+        foreach ((string key, string? value) in labels)
         {
             if (LabelSyntax.CheckKey(key) is { } keyFault)
             {
                 faults.Add(new ClusterFault(ClusterFault.InvalidRequest, $"A label's key {keyFault}.", "labels"));
             }
-            else if (LabelSyntax.CheckValue(value) is { } valueFault)
+            else if ((value is null ? "must be a text" : LabelSyntax.CheckValue(value)) is { } valueFault)
             {
                 faults.Add(new ClusterFault(ClusterFault.InvalidRequest, $"A label's value {valueFault}.", "labels"));
             }
 
-            kept[key] = value;
+            kept[key] = value ?? "";
         }
 
         return kept.ToImmutable();

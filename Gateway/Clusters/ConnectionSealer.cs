@@ -86,7 +86,7 @@ public sealed class ConnectionSealer(IDataProtectionProvider protection, TimePro
         }
         catch (KubeconfigException e)
         {
-            faults.AddRange(e.Faults.Select(f => Fault(f.Field is null ? "kubeconfig" : $"kubeconfig.{f.Field}", f.ToString())));
+            faults.AddRange(e.Faults.Select(f => Fault(f.Field is null ? "kubeconfig" : $"kubeconfig.{f.Field}", f.Context is null ? f.Problem : $"Context {f.Context}: {f.Problem}")));
             return null;
         }
     }

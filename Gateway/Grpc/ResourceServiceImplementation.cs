@@ -10,6 +10,9 @@ namespace MultiCluster.Gateway.Grpc;
 /// <summary><c>multicluster.v1.ResourceService</c>.</summary>
 internal sealed class ResourceServiceImplementation(FleetReader reader) : ResourceService.ResourceServiceBase
 {
+    // Seconds; far beyond every range that a field has.
+    private const double LongestSpan = 1e6;
+
     public override async Task<ListResponse> List(ListRequest request, ServerCallContext context)
     {
         FleetPage page = await reader.ListAsync(
@@ -17,7 +20,7 @@ internal sealed class ResourceServiceImplementation(FleetReader reader) : Resour
             {
                 Clusters = Clusters(request.Clusters),
                 Objects = Query(request.Query),
-                Source = request.Source == Source.Live ? ReadSource.Live : ReadSource.Mirror,
+                Source = WireReads.FromWire(request.Source),
                 Projection = WireReads.FromWire(request.Projection),
                 Limit = request.Limit == 0 ? FleetQuery.DefaultLimit : request.Limit,
                 Continue = request.Continue,
@@ -41,11 +44,11 @@ internal sealed class ResourceServiceImplementation(FleetReader reader) : Resour
         FleetObjects objects = await reader.GetAsync(
             new FleetGetQuery
             {
-                Clusters = request.Cluster.Length > 0 ? Reads.ClusterSelection.Of(request.Cluster) : Clusters(request.Clusters),
+                Clusters = One(request),
                 Kind = request.Kind,
                 Namespace = request.Namespace,
                 Name = request.Name,
-                Source = request.Source == Source.Live ? ReadSource.Live : ReadSource.Mirror,
+                Source = WireReads.FromWire(request.Source),
                 Projection = WireReads.FromWire(request.Projection),
                 Deadline = Span(request.Deadline),
             },
@@ -172,5 +175,21 @@ internal sealed class ResourceServiceImplementation(FleetReader reader) : Resour
 
     private static MultiCluster.Reads.ObjectQuery Query(V1.ObjectQuery? wire) => WireReads.FromWire(wire ?? new V1.ObjectQuery());
 
-    private static TimeSpan Span(Duration? wire) => wire?.ToTimeSpan() ?? FleetQuery.DefaultDeadline;
+    private static Reads.ClusterSelection One(GetRequest request)
+    {
+        Reads.ClusterSelection selection = Clusters(request.Clusters);
+        if (request.Cluster.Length == 0)
+        {
+            return selection;
+        }
+
+        return selection.Names.IsEmpty && string.IsNullOrEmpty(selection.LabelSelector)
+            ? Reads.ClusterSelection.Of(request.Cluster)
+            : throw new InvalidQueryException("cluster", "Name one cluster, or select some with clusters; not both.");
+    }
+
+    // Not by the message's own conversion, which throws for what its writer should not have sent; whether it is in range is told with the other faults.
+    private static TimeSpan Span(Duration? wire) => wire is null
+        ? FleetQuery.DefaultDeadline
+        : TimeSpan.FromSeconds(Math.Clamp(wire.Seconds + (wire.Nanos / 1e9), -LongestSpan, LongestSpan));
 }

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using MultiCluster.Gateway.Reads;
 using MultiCluster.Reads;
 
 namespace MultiCluster.Gateway.Grpc;
@@ -31,7 +32,15 @@ internal static class WireReads
     {
         V1.Projection.Metadata => Projection.Metadata,
         V1.Projection.None => Projection.None,
-        _ => Projection.Object,
+        V1.Projection.Object or V1.Projection.Unspecified => Projection.Object,
+        _ => throw Unknown("projection", wire),
+    };
+
+    public static ReadSource FromWire(V1.Source wire) => wire switch
+    {
+        V1.Source.Live => ReadSource.Live,
+        V1.Source.Mirror or V1.Source.Unspecified => ReadSource.Mirror,
+        _ => throw Unknown("source", wire),
     };
 
     public static ReadinessState FromWire(V1.Readiness wire) => wire switch
@@ -42,7 +51,8 @@ internal static class WireReads
         V1.Readiness.NotReady => ReadinessState.NotReady,
         V1.Readiness.Failed => ReadinessState.Failed,
         V1.Readiness.Completed => ReadinessState.Completed,
-        _ => ReadinessState.Unknown,
+        V1.Readiness.Unknown => ReadinessState.Unknown,
+        _ => throw Unknown(ReadFields.Readiness, wire),
     };
 
     public static V1.Readiness ToWire(this ReadinessState state) => state switch
@@ -100,6 +110,11 @@ internal static class WireReads
         ReadinessReason = row.ReadinessReason ?? "",
         Json = UnsafeByteOperations.UnsafeWrap(json),
     };
+
+    // A newer client may know values that this service does not; to answer something else than it asked for would be worse than an error.
+    private static InvalidQueryException Unknown<T>(string field, T value)
+        where T : struct, System.Enum =>
+        new(field, $"{value:D} is no value of {typeof(T).Name} that this service knows.");
 
     private static string? NullIfEmpty(string text) => text.Length == 0 ? null : text;
 }

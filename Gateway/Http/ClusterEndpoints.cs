@@ -41,18 +41,18 @@ internal static class ClusterEndpoints
         parameters.ThrowIfWrong();
         ImmutableArray<ClusterEntry> found = commands.Select(selection.Names, selection.LabelSelector, fleet.Current);
         await http.Response.WriteAsJsonAsync(
-            new HttpClusterList([.. found.Select(c => c.ToHttp())]), HttpJson.Default.HttpClusterList, Json, http.RequestAborted);
+            new HttpClusterList([.. found.Select(c => c.ToHttp())]), HttpJson.Api.HttpClusterList, Json, http.RequestAborted);
     }
 
     private static async Task GetAsync(HttpContext http, string name, ClusterCommands commands)
     {
         ClusterDescription description = await commands.DescribeAsync(name);
-        await http.Response.WriteAsJsonAsync(description.ToHttp(), HttpJson.Default.HttpClusterDetail, Json, http.RequestAborted);
+        await http.Response.WriteAsJsonAsync(description.ToHttp(), HttpJson.Api.HttpClusterDetail, Json, http.RequestAborted);
     }
 
     private static async Task RegisterAsync(HttpContext http, ClusterCommands commands)
     {
-        HttpRegistration request = await ReadAsync(http, HttpJson.Default.HttpRegistration);
+        HttpRegistration request = await ReadAsync(http, HttpJson.Api.HttpRegistration);
         RegistrationReply reply = await commands.RegisterAsync(
             request.Name ?? "", request.Labels ?? ImmutableDictionary<string, string>.Empty, Input(request),
             request.Mirror?.ToScope() ?? MirrorScope.Default, request.Force, request.DryRun, http.RequestAborted);
@@ -62,19 +62,19 @@ internal static class ClusterEndpoints
             http.Response.Headers.Location = $"/v1/clusters/{cluster.Name}";
         }
 
-        await http.Response.WriteAsJsonAsync(reply.ToHttp(), HttpJson.Default.HttpRegistrationResult, Json, http.RequestAborted);
+        await http.Response.WriteAsJsonAsync(reply.ToHttp(), HttpJson.Api.HttpRegistrationResult, Json, http.RequestAborted);
     }
 
     private static async Task ReplaceCredentialsAsync(HttpContext http, string name, ClusterCommands commands)
     {
-        HttpReplacement request = await ReadAsync(http, HttpJson.Default.HttpReplacement);
+        HttpReplacement request = await ReadAsync(http, HttpJson.Api.HttpReplacement);
         RegistrationReply reply = await commands.ReplaceCredentialsAsync(name, Input(request), request.Force, http.RequestAborted);
-        await http.Response.WriteAsJsonAsync(reply.ToHttp(), HttpJson.Default.HttpRegistrationResult, Json, http.RequestAborted);
+        await http.Response.WriteAsJsonAsync(reply.ToHttp(), HttpJson.Api.HttpRegistrationResult, Json, http.RequestAborted);
     }
 
     private static async Task UpdateAsync(HttpContext http, string name, ClusterCommands commands)
     {
-        HttpClusterUpdate request = await ReadAsync(http, HttpJson.Default.HttpClusterUpdate);
+        HttpClusterUpdate request = await ReadAsync(http, HttpJson.Api.HttpClusterUpdate);
         ClusterEntry cluster = await commands.UpdateAsync(
             name,
             new UpdateCluster
@@ -85,7 +85,7 @@ internal static class ClusterEndpoints
                 IfGeneration = request.IfGeneration,
             },
             http.RequestAborted);
-        await http.Response.WriteAsJsonAsync(cluster.ToHttp(), HttpJson.Default.HttpCluster, Json, http.RequestAborted);
+        await http.Response.WriteAsJsonAsync(cluster.ToHttp(), HttpJson.Api.HttpCluster, Json, http.RequestAborted);
     }
 
     private static async Task RemoveAsync(HttpContext http, string name, ClusterCommands commands)

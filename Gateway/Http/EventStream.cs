@@ -65,7 +65,7 @@ internal static class EventStream
     {
         foreach (ClusterCoverage coverage in batch.Coverage)
         {
-            WriteEvent(output, "coverage", 0, PageWriter.ToBytes(buffer, json => JsonSerializer.Serialize(json, coverage.ToHttp(), HttpJson.Default.HttpCoverage)).Span);
+            WriteEvent(output, "coverage", 0, PageWriter.ToBytes(buffer, json => JsonSerializer.Serialize(json, coverage.ToHttp(), HttpJson.Api.HttpCoverage)).Span);
         }
 
         foreach (FleetEvent change in batch.Events)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using MultiCluster.Clusters;
 using MultiCluster.Fleet;
@@ -35,15 +36,24 @@ internal static class HttpMapping
     public static HttpRegistrationResult ToHttp(this RegistrationReply reply) => new(
         reply.Cluster?.ToHttp(), reply.Checks.ToHttp(), [.. reply.Faults.Select(ToHttp)], reply.Warnings);
 
-    public static HttpFault ToHttp(this ClusterFault fault) => new(fault.Kind, fault.Message, fault.Field);
+    public static HttpFault ToHttp(this ClusterFault fault) => new(fault.Kind, fault.Message, NameOf(fault.Field));
+
+    // The model names fields as the protocol buffers do.
+    private static string? NameOf(string? field) => field switch
+    {
+        "label_selector" => "clusterSelector",
+        "connection.client_key" => "clientKey",
+        "connection.proxy_url" => "proxyUrl",
+        _ => field,
+    };
 
     public static HttpCoverage ToHttp(this ClusterCoverage coverage) => new(
         coverage.Cluster, Text(coverage.State), coverage.Age?.TotalSeconds, coverage.Items, coverage.Fault?.ToHttp());
 
     public static MirrorScope ToScope(this HttpMirrorScope scope) => new()
     {
-        Include = [.. scope.Include],
-        Exclude = [.. scope.Exclude],
+        Include = Patterns(scope.Include),
+        Exclude = Patterns(scope.Exclude),
         SecretData = scope.SecretData,
         ByteBudget = scope.ByteBudget,
     };
@@ -51,6 +61,9 @@ internal static class HttpMapping
     /// <summary>The name of a value in our JSON: <c>NotServed</c> is <c>not_served</c>.</summary>
     public static string Text<T>(T value)
         where T : struct, Enum => Names<T>.Of(value);
+
+    // What is absent in the JSON is null here, and a null among the patterns is as wrong as an empty one.
+    private static ImmutableArray<string> Patterns(IReadOnlyList<string>? patterns) => [.. (patterns ?? []).Select(p => p ?? "")];
 
     private static HttpClusterStatus ToHttp(this ClusterSummary summary) => new()
     {

@@ -15,7 +15,7 @@ internal static class HttpSurface
 
     public static IServiceCollection AddHttpSurface(this IServiceCollection services)
     {
-        services.Configure<JsonOptions>(o => o.SerializerOptions.TypeInfoResolverChain.Insert(0, HttpJson.Default));
+        services.Configure<JsonOptions>(o => o.SerializerOptions.TypeInfoResolverChain.Insert(0, HttpJson.Api));
         services.AddOpenApi(Document, o =>
         {
             o.ShouldInclude = api => api.RelativePath?.StartsWith("v1/", StringComparison.Ordinal) == true;
@@ -42,6 +42,11 @@ internal static class HttpSurface
         {
             try
             {
+                if (context.HttpContext.GetEndpoint()?.Metadata.GetMetadata<ParametersMetadata>() is null)
+                {
+                    new QueryParameters(context.HttpContext.Request.Query).ThrowIfWrong();
+                }
+
                 return await next(context);
             }
             catch (Exception e) when (!context.HttpContext.Response.HasStarted && Problems.Of(e) is { Status: not 500 } problem)

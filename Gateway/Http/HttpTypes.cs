@@ -1,3 +1,5 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace MultiCluster.Gateway.Http;
@@ -17,10 +19,10 @@ internal sealed record HttpAmounts(long CpuMillis, long MemoryBytes, long Pods, 
 internal sealed record HttpMirrorScope
 {
     /// <summary>Only these, by group-resource (<c>pods</c>, <c>deployments.apps</c>, <c>*.example.com</c>); empty for every kind but the deny list.</summary>
-    public IReadOnlyList<string> Include { get; init; } = [];
+    public IReadOnlyList<string>? Include { get; init; }
 
     /// <summary>Not these; wins over <c>include</c>.</summary>
-    public IReadOnlyList<string> Exclude { get; init; } = [];
+    public IReadOnlyList<string>? Exclude { get; init; }
 
     /// <summary>Mirror the data of secrets too.</summary>
     public bool SecretData { get; init; }
@@ -221,7 +223,7 @@ internal sealed record HttpItem(
     string Uid,
     string Readiness,
     string? ReadinessReason,
-    [property: JsonPropertyName("object")] System.Text.Json.JsonElement? Object);
+    [property: JsonPropertyName("object")] JsonElement? Object);
 
 /// <summary>One page of objects.</summary>
 /// <param name="Revision">A watch from here makes the list true from then on.</param>
@@ -247,10 +249,6 @@ internal sealed record HttpKind(
 internal sealed record HttpProblem(
     string Title, int Status, string Detail, IReadOnlyList<HttpFault>? Faults, IReadOnlyList<HttpCoverage>? Coverage);
 
-[JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
 [JsonSerializable(typeof(HttpCluster))]
 [JsonSerializable(typeof(HttpClusterList))]
 [JsonSerializable(typeof(HttpClusterDetail))]
@@ -264,4 +262,16 @@ internal sealed record HttpProblem(
 [JsonSerializable(typeof(HttpCoverage))]
 [JsonSerializable(typeof(HttpProblem))]
 [JsonSerializable(typeof(HttpItem))]
-internal sealed partial class HttpJson : JsonSerializerContext;
+internal sealed partial class HttpJson : JsonSerializerContext
+{
+    /// <summary>The JSON of <c>/v1</c>: quotes and apostrophes of our sentences stay readable, and no property may come twice in a request.</summary>
+    /// <remarks>Not escaping <c>'</c> and <c>&lt;</c> is safe because no answer is HTML, and none may be taken for it (<c>nosniff</c>).</remarks>
+    public static HttpJson Api { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        AllowDuplicateProperties = false,
+    });
+}

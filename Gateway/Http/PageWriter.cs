@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using MultiCluster.Gateway.Reads;
 using MultiCluster.Reads;
@@ -9,7 +10,7 @@ namespace MultiCluster.Gateway.Http;
 internal static class PageWriter
 {
     // The mirror has scanned every object on its way in; checking each again would cost more than the rest of the answer.
-    private static readonly JsonWriterOptions Trusting = new() { SkipValidation = true };
+    private static readonly JsonWriterOptions Trusting = new() { SkipValidation = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     // Enough for full network packets; small enough that the first objects leave while the last are still being written.
     private const int FlushBytes = 64 * 1024;
@@ -71,7 +72,7 @@ internal static class PageWriter
         json.WriteStartArray("coverage");
         foreach (ClusterCoverage one in coverage)
         {
-            JsonSerializer.Serialize(json, one.ToHttp(), HttpJson.Default.HttpCoverage);
+            JsonSerializer.Serialize(json, one.ToHttp(), HttpJson.Api.HttpCoverage);
         }
 
         json.WriteEndArray();

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
 using MultiCluster.Clusters;
 using MultiCluster.Gateway.Clusters;
 using MultiCluster.Gateway.Reads;
@@ -17,8 +18,7 @@ internal static class Problems
         InvalidQueryException invalid => new HttpProblem(
             "The request is wrong.", 400, string.Join(' ', invalid.Faults.Select(f => $"{QueryParameters.NameOf(f.Field)}: {f.Message}")),
             [.. invalid.Faults.Select(f => new HttpFault(ClusterFault.InvalidRequest, f.Message, QueryParameters.NameOf(f.Field)))], null),
-        ClusterRefusedException refused => new HttpProblem(
-            TitleOf(refused.Reason), StatusOf(refused.Reason), refused.Message, [.. refused.Faults.Select(f => f.ToHttp())], null),
+        ClusterRefusedException refused => Refused(refused.Reason, [.. refused.Faults.Select(f => f.ToHttp())]),
         IncompleteReadException incomplete => new HttpProblem(
             "Not every cluster is covered.", 503, incomplete.Message, null, Coverage(incomplete.Missing)),
         ExpiredReadException expired => new HttpProblem("Expired.", 410, expired.Message, null, null),
@@ -34,7 +34,7 @@ internal static class Problems
     public static Task WriteAsync(HttpContext http, HttpProblem problem)
     {
         http.Response.StatusCode = problem.Status;
-        return http.Response.WriteAsJsonAsync(problem, HttpJson.Default.HttpProblem, "application/problem+json", http.RequestAborted);
+        return http.Response.WriteAsJsonAsync(problem, HttpJson.Api.HttpProblem, "application/problem+json", http.RequestAborted);
     }
 
     public static Task WriteAsync(HttpContext http)
@@ -42,6 +42,25 @@ internal static class Problems
         Exception? error = http.Features.Get<IExceptionHandlerFeature>()?.Error;
         return WriteAsync(http, Of(error ?? new InvalidOperationException()));
     }
+
+    /// <summary>What an error that was met before any endpoint means: routing, authentication, the content type.</summary>
+    public static Task WriteAsync(StatusCodeContext context)
+    {
+        HttpContext http = context.HttpContext;
+        (string title, string detail) = http.Response.StatusCode switch
+        {
+            401 => ("Not authenticated.", "Send the header 'Authorization: Bearer TOKEN'. The administrator's token is in the file admin-token of the service's data directory."),
+            403 => ("Not allowed.", "This token may not do that."),
+            404 => ("No such path.", "GET /v1/openapi.json describes every path there is."),
+            405 => ("No such method.", $"This path does not take {http.Request.Method}; it takes {http.Response.Headers.Allow}."),
+            415 => ("Unsupported media type.", "The body must be JSON, with the header 'Content-Type: application/json'."),
+            int status => (ReasonPhrases.GetReasonPhrase(status), "The request was not answered."),
+        };
+        return WriteAsync(http, new HttpProblem(title, http.Response.StatusCode, detail, null, null));
+    }
+
+    private static HttpProblem Refused(RefusalReason reason, ImmutableArray<HttpFault> faults) => new(
+        TitleOf(reason), StatusOf(reason), string.Join(' ', faults.Select(f => f.Field is null ? f.Message : $"{f.Field}: {f.Message}")), faults, null);
 
     private static ImmutableArray<HttpCoverage> Coverage(ImmutableArray<ClusterCoverage> coverage) => [.. coverage.Select(c => c.ToHttp())];
 

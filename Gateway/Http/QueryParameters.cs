@@ -77,7 +77,7 @@ internal sealed class QueryParameters
             return number;
         }
 
-        Fault(name, $"'{Shorten(text)}' is not a whole number.");
+        Fault(name, $"'{Shorten(text)}' is not a whole number from -2147483648 to 2147483647.");
         return otherwise;
     }
 
@@ -126,9 +126,12 @@ internal sealed class QueryParameters
         where T : struct, Enum =>
         Text(name) is { } text ? Parse(name, text, otherwise) : otherwise;
 
-    public ImmutableArray<T> Choices<T>(string name)
+    /// <summary>A list of such values.</summary>
+    /// <param name="name">The parameter.</param>
+    /// <param name="nobody">A value of the enumeration that means nothing and is not for requests; null for none.</param>
+    public ImmutableArray<T> Choices<T>(string name, T? nobody = null)
         where T : struct, Enum =>
-        [.. List(name).Select(text => Parse<T>(name, text, default))];
+        [.. List(name).Select(text => Parse(name, text, default, nobody))];
 
     public ClusterSelection Clusters() => new() { Names = List("cluster"), LabelSelector = Text("clusterSelector") };
 
@@ -176,9 +179,15 @@ internal sealed class QueryParameters
 
     private OwnerQuery? Owner()
     {
+        bool hasDepth = _unread.ContainsKey("ownerDepth");
         int depth = Number("ownerDepth", 3);
         if (Text("owner") is not { } text)
         {
+            if (hasDepth)
+            {
+                Fault("ownerDepth", "says how far the owner may be; give owner too.");
+            }
+
             return null;
         }
 
@@ -199,10 +208,11 @@ internal sealed class QueryParameters
         return null;
     }
 
-    private T Parse<T>(string name, string text, T otherwise)
+    private T Parse<T>(string name, string text, T otherwise, T? nobody = null)
         where T : struct, Enum
     {
-        foreach (T value in Enum.GetValues<T>())
+        T[] values = [.. Enum.GetValues<T>().Where(v => !v.Equals(nobody))];
+        foreach (T value in values)
         {
             string known = HttpMapping.Text(value);
             if (string.Equals(known, text, StringComparison.OrdinalIgnoreCase)
@@ -212,7 +222,7 @@ internal sealed class QueryParameters
             }
         }
 
-        Fault(name, $"'{Shorten(text)}' must be one of {string.Join(", ", Enum.GetValues<T>().Select(HttpMapping.Text))}.");
+        Fault(name, $"'{Shorten(text)}' must be one of {string.Join(", ", values.Select(HttpMapping.Text))}.");
         return otherwise;
     }
 

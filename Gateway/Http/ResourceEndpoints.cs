@@ -48,6 +48,9 @@ internal static class ResourceEndpoints
 
     private static ParametersMetadata CountParameters => new([.. QueryDocs.Clusters, .. QueryDocs.Objects, .. QueryDocs.Count]);
 
+    // Routing leaves an escaped slash as it is; in group/version/name it is one.
+    private static string KindOf(string kind) => kind.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
+
     private static async Task ListOrWatchAsync(HttpContext http, string kind, FleetReader reader, TimeProvider time)
     {
         var parameters = new QueryParameters(http.Request.Query);
@@ -62,7 +65,7 @@ internal static class ResourceEndpoints
         FleetQuery query = new()
         {
             Clusters = parameters.Clusters(),
-            Objects = parameters.Objects(kind),
+            Objects = parameters.Objects(KindOf(kind)),
             Source = parameters.Choice("source", ReadSource.Mirror),
             Projection = parameters.Choice("projection", Projection.Object),
             Limit = parameters.Number("limit", FleetQuery.DefaultLimit),
@@ -84,7 +87,7 @@ internal static class ResourceEndpoints
         FleetWatchQuery query = new()
         {
             Clusters = parameters.Clusters(),
-            Objects = parameters.Objects(kind),
+            Objects = parameters.Objects(KindOf(kind)),
             Projection = parameters.Choice("projection", Projection.Object),
             Since = lastEvent ?? revision,
             BookmarkEvery = parameters.Span("bookmarkEvery", FleetWatchQuery.DefaultBookmarkEvery),
@@ -99,11 +102,11 @@ internal static class ResourceEndpoints
     private static async Task GetAsync(HttpContext http, string kind, string cluster, string ns, string name, FleetReader reader)
     {
         var parameters = new QueryParameters(http.Request.Query);
-        ClusterSelection selection = parameters.Clusters();
         FleetGetQuery query = new()
         {
-            Clusters = cluster == "-" ? selection : ClusterSelection.Of(cluster),
-            Kind = kind,
+            // Where the path names the cluster, the parameters that select some are not known, and refused.
+            Clusters = cluster == "-" ? parameters.Clusters() : ClusterSelection.Of(cluster),
+            Kind = KindOf(kind),
             Namespace = ns,
             Name = name,
             Source = parameters.Choice("source", ReadSource.Mirror),
@@ -131,8 +134,8 @@ internal static class ResourceEndpoints
         FleetCountQuery query = new()
         {
             Clusters = parameters.Clusters(),
-            Objects = parameters.Objects(kind),
-            By = parameters.Choices<GroupBy>("by"),
+            Objects = parameters.Objects(KindOf(kind)),
+            By = parameters.Choices<GroupBy>("by", GroupBy.None),
             Strict = parameters.Flag("strict") ?? false,
             Deadline = parameters.Span("deadline", FleetQuery.DefaultDeadline),
         };
@@ -140,7 +143,7 @@ internal static class ResourceEndpoints
         FleetCounts counts = await reader.CountAsync(query, http.RequestAborted);
         await http.Response.WriteAsJsonAsync(
             new HttpCounts(counts.Total, counts.Other, [.. counts.Groups.Select(g => new HttpGroup(g.Values, g.Count))], [.. counts.Coverage.Select(c => c.ToHttp())]),
-            HttpJson.Default.HttpCounts, Json, http.RequestAborted);
+            HttpJson.Api.HttpCounts, Json, http.RequestAborted);
     }
 
     private static async Task KindsAsync(HttpContext http, FleetReader reader)
@@ -153,6 +156,6 @@ internal static class ResourceEndpoints
             new HttpKinds(
                 [.. kinds.Kinds.Select(k => new HttpKind(k.Group, k.Version, k.Plural, k.Kind, k.Namespaced, k.ShortNames, k.Objects, k.Clusters))],
                 [.. kinds.Coverage.Select(c => c.ToHttp())]),
-            HttpJson.Default.HttpKinds, Json, http.RequestAborted);
+            HttpJson.Api.HttpKinds, Json, http.RequestAborted);
     }
 }

@@ -13,6 +13,8 @@ internal sealed class QueryCheck(FleetSnapshot fleet)
     private const int MaxEntries = 1000;
     private const int MaxText = 253;
     private const int MaxSelector = 8192;
+    private const int MaxFaults = 8;
+    private const int MaxShown = 64;
 
     private readonly ImmutableArray<ReadFault>.Builder _faults = ImmutableArray.CreateBuilder<ReadFault>();
 
@@ -26,7 +28,7 @@ internal sealed class QueryCheck(FleetSnapshot fleet)
         {
             if (!LabelSyntax.IsDnsLabel(name))
             {
-                Add(ReadFields.ClusterNames, $"'{name}' is no name of a cluster: use 1 to 63 lower-case letters, digits and '-'.");
+                Add(ReadFields.ClusterNames, $"'{Shown(name)}' is no name of a cluster: use 1 to 63 lower-case letters, digits and '-'.");
             }
             else if (!fleet.Clusters.ContainsKey(name) && !(orDeparted && fleet.Departures.Any(d => d.Name == name)))
             {
@@ -34,7 +36,12 @@ internal sealed class QueryCheck(FleetSnapshot fleet)
             }
         }
 
-        if (!LabelSelector.TryParse(selection.LabelSelector, out LabelSelector? labels, out string? error))
+        LabelSelector? labels = LabelSelector.Everything;
+        if (selection.LabelSelector?.Length > MaxSelector)
+        {
+            Add(ReadFields.ClusterLabels, $"The label selector has {selection.LabelSelector.Length} characters; at most {MaxSelector} are allowed.");
+        }
+        else if (!LabelSelector.TryParse(selection.LabelSelector, out labels, out string? error))
         {
             Add(ReadFields.ClusterLabels, error);
             labels = LabelSelector.Everything;
@@ -185,7 +192,14 @@ internal sealed class QueryCheck(FleetSnapshot fleet)
         return token;
     }
 
-    public void Add(string field, string message) => _faults.Add(new ReadFault(field, message));
+    public void Add(string field, string message)
+    {
+        // Whoever has a thousand names wrong learns nothing from the last of them, and gRPC clients take 8 KiB of headers.
+        if (_faults.Count < MaxFaults)
+        {
+            _faults.Add(new ReadFault(field, message));
+        }
+    }
 
     public void ThrowIfWrong()
     {
@@ -194,6 +208,9 @@ internal sealed class QueryCheck(FleetSnapshot fleet)
             throw new InvalidQueryException(_faults.ToImmutable());
         }
     }
+
+    // What a client sent comes back to it, but not without end.
+    private static string Shown(string text) => text.Length <= MaxShown ? text : $"{text.AsSpan(0, MaxShown - 3)}...";
 
     private void CheckOwner(OwnerQuery owner)
     {
@@ -230,7 +247,7 @@ internal sealed class QueryCheck(FleetSnapshot fleet)
         }
         else if (kind.Length > MaxText || !kind.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '/'))
         {
-            Add(field, $"'{kind}' is no name of a kind; write pods, deploy, deployments.apps, deployments.v1.apps or apps/v1/deployments.");
+            Add(field, $"'{Shown(kind)}' is no name of a kind; write pods, deploy, deployments.apps, deployments.v1.apps or apps/v1/deployments.");
         }
     }
 
@@ -238,7 +255,7 @@ internal sealed class QueryCheck(FleetSnapshot fleet)
     {
         if (!LabelSyntax.IsDnsLabel(ns))
         {
-            Add(field, $"'{ns}' is no name of a namespace: use 1 to 63 lower-case letters, digits and '-'.");
+            Add(field, $"'{Shown(ns)}' is no name of a namespace: use 1 to 63 lower-case letters, digits and '-'.");
         }
     }
 

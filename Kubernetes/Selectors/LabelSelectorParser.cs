@@ -12,6 +12,9 @@ internal sealed class LabelSelectorParser(string text)
 {
     private const string Delimiters = ",!=<>()";
 
+    // Most characters of the selector that a fault quotes.
+    private const int MaxShown = 120;
+
     private int _at;
 
     public ImmutableArray<LabelRequirement>? Parse(out string? error)
@@ -169,7 +172,10 @@ internal sealed class LabelSelectorParser(string text)
         return new LabelRequirement(key, op, values);
     }
 
-    private string Fault(string what) => $"The label selector '{text}' {what} (position {_at}).";
+    // Of a long selector only what is around the fault; the whole would drown it.
+    private string Fault(string what) => text.Length <= MaxShown
+        ? $"The label selector '{text}' {what} (position {_at})."
+        : $"The label selector {(what.Length <= 3 * MaxShown ? what : $"{what.AsSpan(0, MaxShown)}...{what.AsSpan(what.Length - MaxShown)}")} (position {_at}, near '{text.AsSpan(Math.Clamp(_at - (MaxShown / 2), 0, text.Length - MaxShown), MaxShown)}').";
 
     private bool TryTake(char wanted)
     {

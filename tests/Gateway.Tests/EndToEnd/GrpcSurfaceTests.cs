@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using MultiCluster.Simulator.Hosting;
 using MultiCluster.V1;
@@ -54,6 +55,35 @@ public sealed class GrpcSurfaceTests : IAsyncLifetime
 
         Assert.Equal(["eu-1-pod-0", "eu-1-pod-1", "eu-1-pod-2", "us-1-pod-0", "us-1-pod-1", "us-1-pod-2"], all.Select(o => o.Name));
         Assert.All(all, o => Assert.StartsWith("{", o.Json.ToStringUtf8(), StringComparison.Ordinal));
+    }
+
+    public static TheoryData<ListRequest, string> Wrong => new()
+    {
+        { new ListRequest { Deadline = new Duration { Seconds = long.MaxValue } }, "deadline" },
+        { new ListRequest { Deadline = new Duration { Seconds = long.MinValue } }, "deadline" },
+        { new ListRequest { Deadline = new Duration { Nanos = int.MinValue } }, "deadline" },
+        { new ListRequest { Deadline = new Duration { Seconds = -1 } }, "deadline" },
+        { new ListRequest { Source = (Source)99 }, "source" },
+        { new ListRequest { Projection = (Projection)99 }, "projection" },
+        { new ListRequest { Query = new ObjectQuery { Readiness = { (Readiness)99 } } }, "query.readiness" },
+        { new ListRequest { Query = new ObjectQuery { Kind = new string('\u0001', 1_000_000) } }, "query.kind" },
+        { new ListRequest { Query = new ObjectQuery { Namespaces = { Enumerable.Repeat(new string('A', 1000), 1000) } } }, "query.namespaces" },
+        { new ListRequest { Clusters = new ClusterSelection { LabelSelector = new string('a', 8000) } }, "clusters.label_selector" },
+        { new ListRequest { Clusters = new ClusterSelection { LabelSelector = new string('a', 1_000_000) } }, "clusters.label_selector" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong), DisableDiscoveryEnumeration = true)]
+    public async Task List_ValuesThatNobodySends_AreInvalidArgumentsInFewWords(ListRequest request, string field)
+    {
+        request.Query ??= new ObjectQuery();
+        request.Query.Kind = request.Query.Kind.Length == 0 ? "pods" : request.Query.Kind;
+
+        RpcException error = await Assert.ThrowsAsync<RpcException>(async () => await _resources.ListAsync(request, Admin, Soon));
+
+        Assert.Equal(StatusCode.InvalidArgument, error.StatusCode);
+        Assert.StartsWith($"{field}: ", error.Status.Detail, StringComparison.Ordinal);
+        Assert.InRange(error.Status.Detail.Length, 1, 2000);
     }
 
     [Fact]

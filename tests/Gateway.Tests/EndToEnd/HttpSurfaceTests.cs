@@ -165,6 +165,9 @@ public sealed class HttpSurfaceTests : IAsyncLifetime
     [InlineData("/v1/resources/pods?nonsense=1", "nonsense")]
     [InlineData("/v1/resources/pods?watch=true&revision=abc", "revision")]
     [InlineData("/v1/count/pods?by=colour", "by")]
+    [InlineData("/v1/clusters?clusterSelector=((", "clusterSelector")]
+    [InlineData("/v1/clusters/eu-1?nonsense=1", "nonsense")]
+    [InlineData("/v1/resources/pods/eu-1/default/eu-1-pod-0?cluster=us-1", "cluster")]
     public async Task Request_Wrong_Is400AndNamesTheField(string path, string field)
     {
         HttpResponseMessage answer = await _service.Http.GetAsync(path);
@@ -208,6 +211,12 @@ public sealed class HttpSurfaceTests : IAsyncLifetime
     [InlineData("""{"name":"x","server":"https://127.0.0.1:1","labels":{"-":"v"}}""", 400, "labels")]
     [InlineData("""{"name":"x","server":"https://127.0.0.1:1","token":"secret-value"}""", 422, null)]
     [InlineData("""{"name":"x","server":"https://127.0.0.1:1","colour":"blue"}""", 400, null)]
+    [InlineData("""{"name":"x","name":"y","server":"https://127.0.0.1:1"}""", 400, null)]
+    [InlineData("""{"name":"x","server":"https://127.0.0.1:1","labels":{"region":null}}""", 400, "labels")]
+    [InlineData("""{"name":"x","server":"https://127.0.0.1:1","mirror":{"include":["../pods"]}}""", 400, "mirror.include")]
+    [InlineData("""{"name":"x","server":"https://127.0.0.1:1","mirror":{"include":[null]}}""", 400, "mirror.include")]
+    [InlineData("""{"name":"x","server":"https://127.0.0.1:1","mirror":{"include":null}}""", 422, null)]
+    [InlineData("""{"name":"x","server":"https://127.0.0.1:1","proxyUrl":"file:///x"}""", 400, "proxyUrl")]
     [InlineData("""{"name":""", 400, null)]
     public async Task Register_WrongOrUnreachable_IsRefusedAndNothingIsRegistered(string body, int status, string? field)
     {
@@ -220,6 +229,72 @@ public sealed class HttpSurfaceTests : IAsyncLifetime
         Assert.DoesNotContain("secret-value", problem, StringComparison.Ordinal);
         Assert.True(field is null || problem.Contains($"\"field\":\"{field}\"", StringComparison.Ordinal), problem);
         Assert.Equal(2, clusters.GetProperty("items").GetArrayLength());
+    }
+
+    [Theory]
+    [InlineData("GET", "/v1/nonesuch", null, 404, "/v1/openapi.json")]
+    [InlineData("PUT", "/v1/clusters", "application/json", 405, "GET, POST")]
+    [InlineData("POST", "/v1/clusters", "text/plain", 415, "application/json")]
+    public async Task Request_NobodyTakes_IsExplained(string method, string path, string? type, int status, string advice)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), path) { Content = type is null ? null : new StringContent("{}", Encoding.UTF8, type) };
+        HttpResponseMessage answer = await _service.Http.SendAsync(request);
+
+        Assert.Equal(status, (int)answer.StatusCode);
+        Assert.Equal("application/problem+json", answer.Content.Headers.ContentType?.MediaType);
+        Assert.Contains(advice, await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Answers_AreKeptByNoCacheAndTakenForNoHtml()
+    {
+        foreach (string path in (string[])["/v1/clusters", "/v1/resources/pods", "/v1/resources/nonesuch", "/v1/nonesuch"])
+        {
+            HttpResponseMessage answer = await _service.Http.GetAsync(path);
+
+            Assert.True(answer.Headers.CacheControl?.NoStore, path);
+            Assert.Equal(["nosniff"], answer.Headers.GetValues("X-Content-Type-Options"));
+        }
+    }
+
+    [Fact]
+    public async Task Request_Wrong_IsReadableAsItIs()
+    {
+        HttpResponseMessage answer = await _service.Http.GetAsync("/v1/resources/pods?limit=many");
+
+        Assert.Contains("'many' is not a whole number", await answer.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task List_KindWithGroupAndVersion_TakesEscapedSlashes()
+    {
+        JsonElement core = await _service.Http.GetFromJsonAsync<JsonElement>("/v1/count/v1%2Fpods");
+        JsonElement grouped = await _service.Http.GetFromJsonAsync<JsonElement>("/v1/count/apps%2fv1%2fdeployments");
+
+        Assert.Equal(6, core.GetProperty("total").GetInt64());
+        Assert.Equal(0, grouped.GetProperty("total").GetInt64());
+    }
+
+    [Fact]
+    public async Task List_SelectorNearItsLimit_IsAnswered()
+    {
+        string selector = string.Join(',', Enumerable.Range(0, 450).Select(i => $"key-{i}!=val-{i}"));
+
+        JsonElement page = await _service.Http.GetFromJsonAsync<JsonElement>($"/v1/resources/pods?projection=none&labelSelector={Uri.EscapeDataString(selector)}");
+
+        Assert.Equal(6, page.GetProperty("items").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task Update_AnswersTheStateThatTheFleetKnows()
+    {
+        await _service.UntilAsync("/v1/clusters/eu-1", c => c.GetProperty("cluster").GetProperty("status").GetProperty("phase").GetString() == "online");
+
+        HttpResponseMessage answer = await _service.Http.PatchAsJsonAsync("/v1/clusters/eu-1", new { labels = new { region = "north" } });
+        JsonElement cluster = await answer.Content.ReadFromJsonAsync<JsonElement>();
+
+        Assert.Equal("north", cluster.GetProperty("labels").GetProperty("region").GetString());
+        Assert.Equal("online", cluster.GetProperty("status").GetProperty("phase").GetString());
     }
 
     [Fact]

@@ -7,7 +7,7 @@ internal static class Members
 {
     public static async Task<SimulatedCluster> StartAsync(string name, int pods = 3, bool controllers = false)
     {
-        SimulatedCluster cluster = await SimulatedCluster.StartAsync(new SimulatedClusterOptions { Name = name, Controllers = controllers });
+        SimulatedCluster cluster = await SimulatedCluster.StartAsync(new SimulatedClusterOptions { Name = name, Controllers = controllers, Seed = name.Sum(c => c) });
         for (int i = 0; i < pods; i++)
         {
             cluster.Objects.Create(Pod($"{name}-pod-{i}"));

@@ -49,6 +49,7 @@ public sealed class QueryParametersTests
     [InlineData("?readiness=fine", "readiness")]
     [InlineData("?ready=true&readiness=ready", "ready")]
     [InlineData("?owner=web", "owner")]
+    [InlineData("?ownerDepth=2", "ownerDepth")]
     public void ThrowIfWrong_FaultyParameter_NamesIt(string url, string field)
     {
         QueryParameters parameters = Parse(url);

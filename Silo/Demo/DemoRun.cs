@@ -23,10 +23,13 @@ internal static class DemoRun
         // Without a wish of the user every demo starts from nothing, and takes away what it made.
         DirectoryInfo? own = hasDataDirectory ? null : Directory.CreateTempSubdirectory("multicluster-demo-");
         settings.DataDirectory = own?.FullName ?? settings.DataDirectory;
-        SimulatedCluster[] members = await Task.WhenAll(DemoCluster.All.Select(c => c.StartAsync(stop)));
+
+        // The members and the service start side by side: most of both is compiling code that the other does not need.
+        Task<SimulatedCluster[]> starting = Task.Run(() => Task.WhenAll(DemoCluster.All.Select(c => c.StartAsync(stop))), CancellationToken.None);
         try
         {
             await using Service service = await StartServiceAsync(settings, stop);
+            SimulatedCluster[] members = await starting;
             await RegisterAsync(service, members, stop);
             foreach (SimulatedCluster member in members)
             {
@@ -41,7 +44,8 @@ internal static class DemoRun
         }
         finally
         {
-            foreach (SimulatedCluster member in members)
+            await Task.WhenAny(starting);
+            foreach (SimulatedCluster member in starting.IsCompletedSuccessfully ? starting.Result : [])
             {
                 await member.DisposeAsync();
             }

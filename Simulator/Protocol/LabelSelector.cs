@@ -163,7 +163,7 @@ internal sealed partial class LabelSelector
 
     private static StatusException Fault(string why) => Refusal.BadRequest("unable to parse requirement: " + why);
 
-    [GeneratedRegex("^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$", RegexOptions.NonBacktracking)]
+    [GeneratedRegex("^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")]
     private static partial Regex NameForm();
 
     private sealed record Requirement(string Key, Operator Operator, string[] Values)

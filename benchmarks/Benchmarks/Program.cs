@@ -7,5 +7,6 @@ if (await SystemPrograms.TryRunAsync(args) || await FleetReadPrograms.TryRunAsyn
     return 0;
 }
 
-Console.Error.WriteLine("Usage: Benchmarks mirror-layouts | mirror-memory | mirror-ingest | mirror-read | first-sync | fleet-reads [clusters] [pods each] [options]; see benchmarks/README.md");
+Console.Error.WriteLine(
+    "Usage: Benchmarks first-sync | event-latency | isolation | start | engine | fleet-reads | mirror-layouts | mirror-memory | mirror-ingest | mirror-read; see benchmarks/README.md.");
 return 2;

@@ -1,4 +1,7 @@
+using MultiCluster.Benchmarks.Engine;
 using MultiCluster.Benchmarks.Events;
+using MultiCluster.Benchmarks.Isolation;
+using MultiCluster.Benchmarks.Start;
 using MultiCluster.Benchmarks.Sync;
 
 namespace MultiCluster.Benchmarks.Hosting;
@@ -20,6 +23,18 @@ internal static class SystemPrograms
                 return true;
             case "event-latency":
                 await EventLatency.RunAsync(rest);
+                return true;
+            case "isolation":
+                await SickMember.RunAsync(rest);
+                return true;
+            case StartToAnswer.Command:
+                await StartToAnswer.ServeHelloAsync();
+                return true;
+            case "start":
+                await StartToAnswer.RunAsync(rest);
+                return true;
+            case "engine":
+                await EngineThroughput.RunAsync(rest);
                 return true;
             default:
                 return false;

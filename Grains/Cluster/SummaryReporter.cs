@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Logging;
 using MultiCluster.Clusters;
-using MultiCluster.Grains.Reads;
 using MultiCluster.Fleet;
 using MultiCluster.Grains.Mirror;
+using MultiCluster.Grains.Reads;
 
 namespace MultiCluster.Grains.Cluster;
 

@@ -24,7 +24,7 @@ internal sealed class RowPacker
     private const int OwnTableBits = 11;
 
     [ThreadStatic]
-    private static RowPacker? t_packer;
+    private static RowPacker? _ofThisThread;
 
     private readonly int[] _baseTable = new int[1 << BaseTableBits];
     private readonly int[] _ownTable = new int[1 << OwnTableBits];
@@ -35,7 +35,7 @@ internal sealed class RowPacker
     private int _prefaceLength;
     private int _textLength;
 
-    public static RowPacker OfThisThread => t_packer ??= new RowPacker();
+    public static RowPacker OfThisThread => _ofThisThread ??= new RowPacker();
 
     /// <summary>Makes room for an object's text.</summary>
     /// <returns>Where the caller writes the text.</returns>

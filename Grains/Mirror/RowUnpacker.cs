@@ -10,12 +10,12 @@ namespace MultiCluster.Grains.Mirror;
 internal sealed class RowUnpacker
 {
     [ThreadStatic]
-    private static RowUnpacker? t_unpacker;
+    private static RowUnpacker? _ofThisThread;
 
     private byte[] _base = new byte[8 * 1024];
     private MirrorRow? _basis;
 
-    public static RowUnpacker OfThisThread => t_unpacker ??= new RowUnpacker();
+    public static RowUnpacker OfThisThread => _ofThisThread ??= new RowUnpacker();
 
     /// <summary>Writes the text of <paramref name="row"/> to <paramref name="text"/>, whose length must be the row's.</summary>
     public void Unpack(MirrorRow row, Span<byte> text)

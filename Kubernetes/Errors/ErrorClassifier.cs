@@ -84,8 +84,8 @@ public static partial class ErrorClassifier
         (410, _) => KubeErrorKind.Gone,
         (408, _) or (504, _) => KubeErrorKind.Timeout,
         (429, _) => KubeErrorKind.Throttled,
-        (>= 500, _) => KubeErrorKind.ServerError,
-        (>= 400, _) => KubeErrorKind.Invalid,
+        ( >= 500, _) => KubeErrorKind.ServerError,
+        ( >= 400, _) => KubeErrorKind.Invalid,
         _ => KubeErrorKind.Protocol,   // redirects are not followed: they would carry the credentials elsewhere
     };
 

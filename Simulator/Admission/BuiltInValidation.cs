@@ -1,5 +1,5 @@
-using System.Text.Json.Nodes;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Protocol;
 using MultiCluster.Simulator.Storage;

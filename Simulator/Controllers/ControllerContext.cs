@@ -93,7 +93,10 @@ internal sealed class ControllerContext
         metadata["ownerReferences"] = new JsonArray(OwnerReference(owner));
         return new JsonObject
         {
-            ["apiVersion"] = "v1", ["kind"] = "Pod", ["metadata"] = metadata, ["spec"] = template.At("spec")?.DeepClone() ?? new JsonObject(),
+            ["apiVersion"] = "v1",
+            ["kind"] = "Pod",
+            ["metadata"] = metadata,
+            ["spec"] = template.At("spec")?.DeepClone() ?? new JsonObject(),
         };
     }
 

@@ -1,7 +1,7 @@
 using System.Collections.Frozen;
 using System.Text.Json.Nodes;
-using MultiCluster.Simulator.Json;
 using System.Threading.Channels;
+using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;
 using MultiCluster.Simulator.Tables;
 

@@ -40,7 +40,10 @@ internal sealed class DaemonSetReconciler : IReconciler
         TimeSpan? again = Availability.Count(pods, obj.NumberAt("spec", "minReadySeconds"), context.Now, out long ready, out long available);
         JsonObject status = new()
         {
-            ["currentNumberScheduled"] = pods.Count, ["numberMisscheduled"] = 0, ["desiredNumberScheduled"] = wanted.Count, ["numberReady"] = ready,
+            ["currentNumberScheduled"] = pods.Count,
+            ["numberMisscheduled"] = 0,
+            ["desiredNumberScheduled"] = wanted.Count,
+            ["numberReady"] = ready,
         };
         DeploymentReconciler.Set(status, "observedGeneration", obj.NumberAt("metadata", "generation"));
         DeploymentReconciler.Set(status, "updatedNumberScheduled", pods.Count(p => p.TextAt("metadata", "labels", RevisionLabel) == revision));

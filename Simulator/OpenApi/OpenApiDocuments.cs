@@ -64,7 +64,10 @@ internal sealed class OpenApiDocuments(IReadOnlyList<OpenApiResource> resources)
 
         return Bytes(new JsonObject
         {
-            ["openapi"] = "3.0.0", ["info"] = Info(), ["paths"] = paths, ["components"] = new JsonObject { ["schemas"] = schemas },
+            ["openapi"] = "3.0.0",
+            ["info"] = Info(),
+            ["paths"] = paths,
+            ["components"] = new JsonObject { ["schemas"] = schemas },
         });
     }
 

@@ -1,7 +1,7 @@
 using System.Buffers.Text;
-using System.Text.Json.Nodes;
-using System.Text.Json;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;
 

@@ -1,7 +1,7 @@
 using System.Buffers;
-using System.Text.Json.Nodes;
-using System.Text.Json;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using MultiCluster.Simulator.Admission;
 using MultiCluster.Simulator.Discovery;

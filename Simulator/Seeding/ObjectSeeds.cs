@@ -1,5 +1,5 @@
-using System.Text.Json.Nodes;
 using System.Text;
+using System.Text.Json.Nodes;
 using MultiCluster.Simulator.Discovery;
 using MultiCluster.Simulator.Json;
 using MultiCluster.Simulator.Storage;

@@ -104,7 +104,7 @@ internal sealed class RegistryObjectStore(ObjectRegistry registry) : IObjectStor
         // Scenery becomes somebody's business only when its deletion begins.
         (_, { IsScenery: true }) => null,
         (null or { IsScenery: true }, { } after) => new ObjectEvent(ObjectChange.Added, Typed(known, after)),
-        ({ } , { } after) => new ObjectEvent(ObjectChange.Modified, Typed(known, after)),
+        ({ }, { } after) => new ObjectEvent(ObjectChange.Modified, Typed(known, after)),
         ({ IsScenery: false } before, null) => new ObjectEvent(ObjectChange.Deleted, Typed(known, before)),
         _ => null,
     };

@@ -1,8 +1,8 @@
-using System.Buffers.Text;
 using System.Buffers;
-using System.Text.Json.Nodes;
-using System.Text.Json;
+using System.Buffers.Text;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using MultiCluster.Simulator.Json;
 
 namespace MultiCluster.Simulator.Storage;

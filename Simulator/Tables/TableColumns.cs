@@ -9,7 +9,11 @@ internal sealed record TableColumn(string Name, string Type, string Format, int 
 {
     public JsonObject ToJson() => new()
     {
-        ["name"] = Name, ["type"] = Type, ["format"] = Format, ["description"] = Description, ["priority"] = Priority,
+        ["name"] = Name,
+        ["type"] = Type,
+        ["format"] = Format,
+        ["description"] = Description,
+        ["priority"] = Priority,
     };
 }
 

@@ -242,7 +242,11 @@ internal static class TableLayouts
 
     private static string Modes(IEnumerable<string> modes) => string.Join(",", modes.Select(m => m switch
     {
-        "ReadWriteOnce" => "RWO", "ReadOnlyMany" => "ROX", "ReadWriteMany" => "RWX", "ReadWriteOncePod" => "RWOP", _ => m,
+        "ReadWriteOnce" => "RWO",
+        "ReadOnlyMany" => "ROX",
+        "ReadWriteMany" => "RWX",
+        "ReadWriteOncePod" => "RWOP",
+        _ => m,
     }));
 
     private static string Targets(JsonObject o)

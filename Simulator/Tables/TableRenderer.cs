@@ -40,7 +40,9 @@ internal static class TableRenderer
             case RowObject.Metadata:
                 row["object"] = new JsonObject
                 {
-                    ["kind"] = "PartialObjectMetadata", ["apiVersion"] = "meta.k8s.io/v1", ["metadata"] = item["metadata"]?.DeepClone() ?? new JsonObject(),
+                    ["kind"] = "PartialObjectMetadata",
+                    ["apiVersion"] = "meta.k8s.io/v1",
+                    ["metadata"] = item["metadata"]?.DeepClone() ?? new JsonObject(),
                 };
                 // A bookmark's row shows an empty name, and its object has none.
                 if (item.TextAt("metadata", "name").Length == 0)

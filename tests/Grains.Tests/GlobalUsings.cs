@@ -1,2 +1,2 @@
-global using FleetClock = MultiCluster.Fleet.FleetClock;
 global using Orleans;
+global using FleetClock = MultiCluster.Fleet.FleetClock;

@@ -94,7 +94,10 @@ internal static class FleetReadPrograms
             int number = (cluster * podsEach) + pod;
             var query = new FleetGetQuery
             {
-                Clusters = ClusterSelection.Of(clusters[cluster].Cluster), Kind = "pods", Namespace = SamplePods.NamespaceOf(number), Name = SamplePods.NameOf(number),
+                Clusters = ClusterSelection.Of(clusters[cluster].Cluster),
+                Kind = "pods",
+                Namespace = SamplePods.NamespaceOf(number),
+                Name = SamplePods.NameOf(number),
             };
             return (await reader.GetAsync(query, default)).Items.Length;
         }

@@ -81,7 +81,10 @@ public sealed class SimulatedFleet : IDisposable
         _clusters[name].Mirror.Freeze();
         View.Apply(new FleetChange
         {
-            Version = ++_version, Whole = false, Departures = [new Departure(name, entry.Uid, Clock.Tick())], Through = Clock.Now(),
+            Version = ++_version,
+            Whole = false,
+            Departures = [new Departure(name, entry.Uid, Clock.Tick())],
+            Through = Clock.Now(),
         });
     }
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Extensions.DependencyInjection;
 using MultiCluster.Clusters;
 using MultiCluster.Fleet;
 using MultiCluster.Grains.Cluster;
@@ -8,7 +9,6 @@ using MultiCluster.Kubernetes.Configuration;
 using MultiCluster.Reads;
 using MultiCluster.Simulator.Faults;
 using MultiCluster.Simulator.Hosting;
-using Microsoft.Extensions.DependencyInjection;
 
 namespace MultiCluster.Grains.Tests.Cluster;
 

@@ -73,8 +73,13 @@ public sealed class ClusterReaderTests
             from ready in Gen.Elements(ReadinessState.Ready, ReadinessState.Progressing, ReadinessState.Completed).ListOf().Resize(2)
             select new ObjectQuery
             {
-                Kind = "pods", FieldSelector = string.Join(',', fields), LabelSelector = labels, Names = [.. names], Namespaces = [.. namespaces],
-                Text = text, Readiness = [.. ready],
+                Kind = "pods",
+                FieldSelector = string.Join(',', fields),
+                LabelSelector = labels,
+                Names = [.. names],
+                Namespaces = [.. namespaces],
+                Text = text,
+                Readiness = [.. ready],
             };
 
         Prop.ForAll(queries.ToArbitrary(), Gen.Choose(1, 40).ToArbitrary(), (query, limit) =>

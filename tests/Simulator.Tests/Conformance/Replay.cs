@@ -43,7 +43,11 @@ internal sealed partial class Replay : IAsyncDisposable
         var time = new ManualTimeProvider(recordings.First(r => r.Date is not null).Date!.Value);
         var options = new SimulatedClusterOptions
         {
-            Time = time, Tls = false, Housekeeping = housekeeping, Controllers = housekeeping, ControllerSettings = new ControllerOptions { RunPods = false },
+            Time = time,
+            Tls = false,
+            Housekeeping = housekeeping,
+            Controllers = housekeeping,
+            ControllerSettings = new ControllerOptions { RunPods = false },
             // The lease is there from the start, and nothing moves the revision but the recorded requests.
             LeaseRenewal = TimeSpan.FromDays(1),
         };

@@ -47,7 +47,7 @@ public sealed partial class KubeClient
     }
 
     /// <summary>Asks who the server takes us for.</summary>
-    /// <returns>An identity that is not known when the server is too old to say.</returns>
+    /// <returns>An identity that is not known when the server is too old to say, or does not let us ask.</returns>
     /// <exception cref="KubeException">It failed; <see cref="KubeErrorKind.Unauthorized"/> when the credentials are refused.</exception>
     public async Task<UserIdentity> WhoAmIAsync(CancellationToken cancellationToken = default)
     {
@@ -68,9 +68,10 @@ public sealed partial class KubeClient
                         Strings(user, "groups"));
                 });
             }
-            catch (KubeException e) when (e.Kind == KubeErrorKind.NotFound)
+            catch (KubeException e) when (e.Kind is KubeErrorKind.NotFound or KubeErrorKind.Forbidden)
             {
-                // This server has an older version of the API, or none.
+                // This server has an older version of the API, or none. Authorization comes before existence, so only an
+                // administrator hears 404 of what is not there; whom the server knows may always ask this where it is.
             }
         }
 

@@ -79,6 +79,23 @@ public sealed class ServerFactsTests
     }
 
     [Fact]
+    public async Task WhoAmI_ServerBefore128_RefusesWhatItDoesNotServe_IsUnknown()
+    {
+        // Authorization comes before existence: whoever is no administrator gets 403 for an API that this server does not have.
+        await using ScriptedApi api = await ScriptedApi.StartAsync((context, _) => context.JsonAsync(ScriptedAnswers.Status(403, "Forbidden", "cannot create resource"), 403));
+        await using var client = new KubeClient(api.Connection);
+        Assert.False((await client.WhoAmIAsync().WaitAsync(Soon)).IsKnown);
+    }
+
+    [Fact]
+    public async Task WhoAmI_RefusedCredentials_IsAnError()
+    {
+        await using ScriptedApi api = await ScriptedApi.StartAsync((context, _) => context.JsonAsync(ScriptedAnswers.Status(401, "Unauthorized", "Unauthorized"), 401));
+        await using var client = new KubeClient(api.Connection);
+        Assert.Equal(KubeErrorKind.Unauthorized, (await Assert.ThrowsAsync<KubeException>(() => client.WhoAmIAsync().WaitAsync(Soon))).Kind);
+    }
+
+    [Fact]
     public async Task WhoAmI_OlderServers_AreAskedInTheirVersion()
     {
         string served = "v1beta1";

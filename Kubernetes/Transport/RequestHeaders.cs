@@ -69,12 +69,11 @@ public sealed class ForwardedAnswer : IDisposable
 /// <remarks>Thread-safe. Facts only ever turn from unknown to known; a server that is upgraded is asked anew after a restart of ours.</remarks>
 public sealed class ServerFeatures
 {
-    private volatile bool _watchListRefused;
+    private int _watchListRefused;
 
     /// <summary>Whether the server has refused to stream a list as a watch (<c>sendInitialEvents</c>).</summary>
-    public bool WatchListRefused
-    {
-        get => _watchListRefused;
-        internal set => _watchListRefused = value;
-    }
+    public bool WatchListRefused => Volatile.Read(ref _watchListRefused) != 0;
+
+    /// <summary>Notes that it has; true for the first who says so.</summary>
+    internal bool RefuseWatchList() => Interlocked.Exchange(ref _watchListRefused, 1) == 0;
 }

@@ -152,7 +152,18 @@ public sealed partial class Reflector
             last = (outcome.Attempt, outcome.Ending);
             Recovery recovery = WatchRecovery.For(outcome.Attempt, outcome.Ending, repeats);
             step = Follow(step, recovery);
-            Report(outcome, step);
+            // Every kind that begins at the same time hears it; once a server is enough for the log.
+            if (recovery.RefusesWatchList && _client.Features.RefuseWatchList())
+            {
+                LogWatchListRefused(_logger, _cluster, _resource.GroupResource);
+            }
+
+            // A server that says it lacks the feature has not failed.
+            if (!recovery.RefusesWatchList || outcome.Ending != Ending.Invalid)
+            {
+                Report(outcome, step);
+            }
+
             if (recovery.Pause != Pause.None)
             {
                 await PauseAsync(recovery.Pause, outcome, stop);
@@ -163,12 +174,6 @@ public sealed partial class Reflector
     /// <summary>Turns a decision into the state of the next attempt.</summary>
     private NextStep Follow(NextStep step, Recovery recovery)
     {
-        if (recovery.RefusesWatchList)
-        {
-            _client.Features.WatchListRefused = true;
-            LogWatchListRefused(_logger, _cluster, _resource.GroupResource);
-        }
-
         switch (recovery.Next)
         {
             case NextStep.Watch:

@@ -15,6 +15,7 @@ internal sealed class ReflectorHarness : IAsyncDisposable
 
     private readonly BlockingCollection<Func<HttpContext, Task>> _answers = [];
     private readonly ConcurrentQueue<ReflectorStatus> _statuses = new();
+    private readonly ConcurrentQueue<ReflectorStatus> _allStatuses = new();
     private readonly SemaphoreSlim _changed = new(0);
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
@@ -30,6 +31,9 @@ internal sealed class ReflectorHarness : IAsyncDisposable
     public KubeClient Client { get; private set; } = null!;
 
     public Reflector Reflector { get; private set; } = null!;
+
+    /// <summary>Every status that was published so far.</summary>
+    public IEnumerable<ReflectorStatus> Statuses => _allStatuses;
 
     /// <summary>Requests so far, as short words: the parameters that matter.</summary>
     public IEnumerable<string> Calls => Api.Calls.Select(Short);
@@ -49,6 +53,7 @@ internal sealed class ReflectorHarness : IAsyncDisposable
         harness.Reflector.StatusChanged += status =>
         {
             harness._statuses.Enqueue(status);
+            harness._allStatuses.Enqueue(status);
             _ = harness._changed.Release();
         };
         harness._running = harness.Reflector.RunAsync(harness._stop.Token);

@@ -40,6 +40,14 @@ public sealed class WatchListTests
     }
 
     [Fact]
+    public async Task Run_FeatureOff_IsNoFailure()
+    {
+        await using ReflectorHarness harness = await StartAsync(Fails(422, "Invalid"), List(10));
+        _ = await harness.StatusAsync(s => s.Synced);
+        Assert.All(harness.Statuses, status => Assert.Equal((0, null), (status.Failures, status.Error)));
+    }
+
+    [Fact]
     public async Task Run_ServerThatNeverMarksTheEnd_IsReadInPages()
     {
         await using ReflectorHarness harness = await StartAsync(Open(Event("ADDED", "a", 5)), List(10, "a"));

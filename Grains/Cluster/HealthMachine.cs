@@ -20,6 +20,8 @@ internal sealed record HealthState(ClusterPhase Phase, ClusterFault? Fault, Date
     /// The first probe counts at once. After that a worse state must be seen <paramref name="downAfter"/> times in a row and a
     /// better one <paramref name="upAfter"/> times; seen is anything worse, or better, than what shows, and what then shows is
     /// the last of them. A probe that finds what shows starts both counts anew and brings its reason up to date.
+    /// A refusal by a server that was unreachable must hold as a worse state must: one that starts refuses everybody until it
+    /// has loaded its roles.
     /// </remarks>
     public HealthState Next(in ProbeReading probe, DateTimeOffset now, int downAfter, int upAfter)
     {
@@ -36,7 +38,8 @@ internal sealed record HealthState(ClusterPhase Phase, ClusterFault? Fault, Date
 
         bool better = probe.Verdict > VerdictOf(Phase);
         int streak = better ? Math.Max(Streak, 0) + 1 : Math.Min(Streak, 0) - 1;
-        return streak >= upAfter || -streak >= downAfter
+        int wanted = !better ? downAfter : probe.Verdict == ProbeVerdict.Refused ? Math.Max(upAfter, downAfter) : upAfter;
+        return Math.Abs(streak) >= wanted
             ? new HealthState(seen, probe.Fault, now)
             : this with { Streak = streak };
     }

@@ -70,7 +70,10 @@ internal sealed record QueryTarget(ResourceType? Type, KindTable? Table, Cluster
             Cluster = source.Cluster,
             State = state,
             Age = standing?.HeardAt is { } heard ? Max(now - heard) : table.IsSynced ? table.SinceHeard : null,
-            Fault = state is CoverageState.Ok ? null : standing?.Fault ?? source.Fault,
+            // The reason belongs to whatever decided the state.
+            Fault = state is CoverageState.Ok ? null
+                : source.Phase is ClusterPhase.Offline or ClusterPhase.AuthFailed ? source.Fault ?? standing?.Fault
+                : standing?.Fault ?? source.Fault,
         };
     }
 

@@ -117,6 +117,18 @@ public sealed class ClusterReaderTests
         }
     }
 
+    [Theory]
+    [InlineData(ClusterPhase.AuthFailed, CoverageState.Forbidden)]
+    [InlineData(ClusterPhase.Offline, CoverageState.Offline)]
+    public async Task List_StateComesFromTheCluster_SoDoesTheReason(ClusterPhase phase, CoverageState state)
+    {
+        Put(1, "a", "p1", new Random(1));
+        (_source.Phase, _source.Fault) = (phase, new ClusterFault("Cluster", "of the cluster"));
+        _source.Standing = new KindStanding(MirrorState.Failed, new ClusterFault("Kind", "of the kind"), null);
+        ClusterCoverage coverage = (await List(new ObjectQuery { Kind = "pods" }, 1)).Coverage;
+        Assert.Equal((state, "Cluster"), (coverage.State, coverage.Fault!.Kind));
+    }
+
     [Fact]
     public async Task List_Coverage_SaysHowItStands()
     {

@@ -191,9 +191,10 @@ internal sealed partial class KindMirror
             return new KindStanding(past.HeldState, held, heard);
         }
 
-        // Where bookmarks never came, silence says nothing before the server should have ended the watch itself.
-        bool hasBookmarks = past.HasBookmarks || status.Bookmarks || status.Phase != ReflectorPhase.Watching;
-        TimeSpan staleAfter = hasBookmarks ? _parts.Options.StaleAfter : (2 * _parts.Reflectors.MinWatchTimeout) + _parts.Options.StaleGrace;
+        // A server sends a bookmark only where the revision has moved since this watch began. So what the watches before got says
+        // nothing, and without bookmarks silence says nothing before the server should have ended the watch itself.
+        bool isQuietForGood = status is { Phase: ReflectorPhase.Watching, Bookmarks: false };
+        TimeSpan staleAfter = !isQuietForGood ? _parts.Options.StaleAfter : (2 * _parts.Reflectors.MinWatchTimeout) + _parts.Options.StaleGrace;
         KindHealth health = KindHealth.Of(status, past.HasObjects || status.Synced, heard, now, staleAfter, _parts.Options.DegradedAfter);
         ClusterFault? fault = health.Fault is not null && _table.OutOfSyncReason is { } reason ? new ClusterFault(ClusterFault.OverBudget, reason) : health.Fault;
         return new KindStanding(health.State, fault, heard);
@@ -210,11 +211,6 @@ internal sealed partial class KindMirror
     private void Count()
     {
         ReflectorStatus now = Status;
-        if (now.Bookmarks && !_past.HasBookmarks)
-        {
-            Volatile.Write(ref _past, _past with { HasBookmarks = true });
-        }
-
         for (int i = _counted.Lists; i < now.Lists; i++)
         {
             _parts.Metrics.Listed(_parts.Cluster, Type.GroupResource);
@@ -246,8 +242,6 @@ internal sealed partial class KindMirror
         public DateTimeOffset? HeardAt { get; init; }
 
         public bool HasObjects { get; init; }
-
-        public bool HasBookmarks { get; init; }
 
         public long Lists { get; init; }
 

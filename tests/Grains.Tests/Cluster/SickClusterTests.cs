@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using MultiCluster.Clusters;
@@ -7,6 +8,7 @@ using MultiCluster.Kubernetes.Watching;
 using MultiCluster.Reads;
 using MultiCluster.Simulator.Faults;
 using MultiCluster.Simulator.Hosting;
+using MultiCluster.TestSupport;
 
 namespace MultiCluster.Grains.Tests.Cluster;
 
@@ -112,6 +114,50 @@ public sealed class SickClusterTests
         ClusterPage page = await host.UntilListedAsync("eu-1", "configmaps", page => FleetHost.NamesOf(page).Contains("restored"));
         Assert.DoesNotContain("settings-0", FleetHost.NamesOf(page));
         await host.UntilAsync("eu-1", InStep);
+    }
+
+    [Fact]
+    public async Task Watch_OpenedAgainWhereNothingChanges_IsQuietAndNotStale()
+    {
+        var serverTime = new ManualTimeProvider();
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync(new SimulatedClusterOptions { Time = serverTime });
+        member.Objects.Create(Settings);
+        await using FleetHost host = await FleetHost.StartAsync(configure: services => services.Configure<MirrorOptions>(mirror =>
+        {
+            mirror.BookmarkInterval = TimeSpan.FromSeconds(1);
+            mirror.StaleGrace = TimeSpan.FromMilliseconds(100);
+        }));
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", InStep);
+        for (int i = 0; i < 2; i++)
+        {
+            // Another kind moves the revision, so that the watch of pods has something to say.
+            member.Objects.Create(Settings.Replace("settings", $"settings-{i}", StringComparison.Ordinal));
+            long revision = member.Revision;
+            serverTime.Advance(TimeSpan.FromMinutes(1));
+            await UntilPodsAsync(kind => long.Parse(kind.ResourceVersion, CultureInfo.InvariantCulture) >= revision);
+        }
+
+        long lists = await UntilPodsAsync(_ => true);
+        member.Faults.CutWatches("pods");
+
+        // A server repeats no bookmark, so a watch that begins at its newest revision is silent until something changes.
+        await host.UntilListedAsync("eu-1", "pods", page => page.Coverage.Age > TimeSpan.FromSeconds(2));
+        Assert.Equal(CoverageState.Ok, (await host.ListAsync("eu-1", "pods")).Coverage.State);
+        Assert.Equal(lists, await UntilPodsAsync(_ => true));
+
+        async Task<long> UntilPodsAsync(Func<MirroredKind, bool> wanted)
+        {
+            using var deadline = new CancellationTokenSource(FleetHost.Patience);
+            while (true)
+            {
+                MirroredKind pods = (await host.Cluster("eu-1").DescribeAsync().WaitAsync(deadline.Token)).Kinds.Single(kind => kind.Plural == "pods");
+                if (wanted(pods))
+                {
+                    return pods.Lists;
+                }
+            }
+        }
     }
 
     [Fact]

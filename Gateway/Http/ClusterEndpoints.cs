@@ -22,14 +22,15 @@ internal static class ClusterEndpoints
         clusters.MapGet("", ListAsync).WithName("ListClusters").WithSummary("All clusters, or those that a selection names, ordered by name.")
             .WithMetadata(new ParametersMetadata(QueryDocs.Clusters)).Produces<HttpClusterList>(200, Json).Fails(400, 404);
         clusters.MapPost("", RegisterAsync).WithName("RegisterCluster").WithSummary("Checks a cluster and takes it into the fleet.")
-            .Accepts<HttpRegistration>(Json).Produces<HttpRegistrationResult>(201, Json).Fails(400, 409, 422);
+            .WithDescription("Answers 201 with the cluster, or after a dry run 200 without one.")
+            .Accepts<HttpRegistration>(Json).Produces<HttpRegistrationResult>(201, Json).Produces<HttpRegistrationResult>(200, Json).Fails(400, 409, 413, 415, 422);
         clusters.MapGet("/{name}", GetAsync).WithName("GetCluster").WithSummary("One cluster, with the kinds it serves and how the mirror stands with each.")
             .Produces<HttpClusterDetail>(200, Json).Fails(400, 404);
         clusters.MapPatch("/{name}", UpdateAsync).WithName("UpdateCluster").WithSummary("Changes labels, the scope of the mirror, or whether the cluster is enabled.")
-            .Accepts<HttpClusterUpdate>(Json).Produces<HttpCluster>(200, Json).Fails(400, 404, 409);
+            .Accepts<HttpClusterUpdate>(Json).Produces<HttpCluster>(200, Json).Fails(400, 404, 409, 413, 415);
         clusters.MapPut("/{name}/credentials", ReplaceCredentialsAsync).WithName("ReplaceCredentials")
             .WithSummary("Checks new credentials and puts them in place of the old; running watches lose no event.")
-            .Accepts<HttpReplacement>(Json).Produces<HttpRegistrationResult>(200, Json).Fails(400, 404, 422);
+            .Accepts<HttpReplacement>(Json).Produces<HttpRegistrationResult>(200, Json).Fails(400, 404, 413, 415, 422);
         clusters.MapDelete("/{name}", RemoveAsync).WithName("RemoveCluster").WithSummary("Takes a cluster out of the fleet. Nothing in the member is touched.")
             .Produces(204).Fails(400, 404);
     }

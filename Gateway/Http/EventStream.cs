@@ -21,6 +21,9 @@ internal static class EventStream
     // A reader that takes nothing for this long is gone or too slow; the mirror's history would outrun it anyway.
     private static readonly TimeSpan WriteDeadline = TimeSpan.FromSeconds(30);
 
+    // In place of a revision: the reader shall forget the one it has.
+    private const long Forget = -1;
+
     public static async Task WriteAsync(HttpContext http, IAsyncEnumerator<FleetWatchBatch> batches, TimeProvider time)
     {
         CancellationToken aborted = http.RequestAborted;
@@ -81,7 +84,8 @@ internal static class EventStream
         string revision = batch.Revision.ToString(CultureInfo.InvariantCulture);
         if (batch.End != FleetWatchEnd.None)
         {
-            WriteEvent(output, "end", 0, PageWriter.ToBytes(buffer, json =>
+            // An empty id makes a browser forget the revision: it would come back with the expired one for ever.
+            WriteEvent(output, "end", batch.End == FleetWatchEnd.Expired ? Forget : 0, PageWriter.ToBytes(buffer, json =>
             {
                 json.WriteStartObject();
                 json.WriteString("reason", HttpMapping.Text(batch.End));
@@ -110,6 +114,10 @@ internal static class EventStream
         {
             output.Write("\nid: "u8);
             output.Write(Encoding.ASCII.GetBytes(revision.ToString(CultureInfo.InvariantCulture)));
+        }
+        else if (revision == Forget)
+        {
+            output.Write("\nid:"u8);
         }
 
         // A member that answers with indented JSON would break the line format; a line break between tokens may be cut there.

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Json;
@@ -15,7 +16,12 @@ internal static class HttpSurface
 
     public static IServiceCollection AddHttpSurface(this IServiceCollection services)
     {
-        services.Configure<JsonOptions>(o => o.SerializerOptions.TypeInfoResolverChain.Insert(0, HttpJson.Api));
+        services.Configure<JsonOptions>(o =>
+        {
+            // The document is made from these: numbers are numbers, never texts.
+            o.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
+            o.SerializerOptions.TypeInfoResolverChain.Insert(0, HttpJson.Api);
+        });
         services.AddOpenApi(Document, o =>
         {
             o.ShouldInclude = api => api.RelativePath?.StartsWith("v1/", StringComparison.Ordinal) == true;

@@ -52,6 +52,15 @@ internal static class FleetCoverage
         }
     }
 
+    /// <summary>Throws where clusters were asked for one object and none of them could say whether it is there: that is not the same as no.</summary>
+    public static void ThrowIfUnanswered(ImmutableArray<ClusterCoverage> coverage)
+    {
+        if (!coverage.IsEmpty && coverage.All(c => c.State is not (CoverageState.Ok or CoverageState.NotServed) && c.Age is null))
+        {
+            throw new IncompleteReadException(coverage, "None of them could say whether the object is there; see the fault of each.");
+        }
+    }
+
     /// <summary>Throws where a cluster found the request itself to be wrong.</summary>
     public static void ThrowIfInvalid(IEnumerable<ClusterCoverage> coverage)
     {

@@ -136,6 +136,11 @@ public sealed class FleetReader
             }
         }
 
+        if (items.Count == 0)
+        {
+            FleetCoverage.ThrowIfUnanswered(coverage);
+        }
+
         return new FleetObjects { Items = items.DrainToImmutable(), Coverage = coverage, Revision = revision };
     }
 

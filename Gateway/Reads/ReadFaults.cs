@@ -82,10 +82,10 @@ public sealed class InvalidQueryException(ImmutableArray<ReadFault> faults)
 }
 
 /// <summary>A strict request could not be answered for every selected cluster: gRPC <c>UNAVAILABLE</c>, HTTP 503.</summary>
-public sealed class IncompleteReadException(ImmutableArray<ClusterCoverage> missing)
+public sealed class IncompleteReadException(ImmutableArray<ClusterCoverage> missing, string advice = "Ask without strict, or select other clusters.")
     : Exception($"{missing.Length} of the selected clusters are not covered: "
         + string.Join(", ", missing.Take(5).Select(c => $"{c.Cluster} ({c.State})"))
-        + (missing.Length > 5 ? ", …" : "") + ". Ask without strict, or select other clusters.")
+        + (missing.Length > 5 ? ", …" : "") + $". {advice}")
 {
     /// <summary>The clusters that are not covered, ordered by name.</summary>
     public ImmutableArray<ClusterCoverage> Missing => missing;

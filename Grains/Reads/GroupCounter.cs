@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using MultiCluster.Grains.Mirror;
 using MultiCluster.Reads;
 
@@ -8,6 +9,10 @@ namespace MultiCluster.Grains.Reads;
 /// <summary>Counts rows by up to three of their properties, in a bounded number of groups. Not thread-safe.</summary>
 internal sealed class GroupCounter(string cluster, ImmutableArray<GroupBy> by, int maxGroups)
 {
+    // As filters and answers write them, so that a group can be given back as a filter.
+    private static readonly Dictionary<MultiCluster.Reads.ReadinessState, string> ReadinessTexts =
+        Enum.GetValues<MultiCluster.Reads.ReadinessState>().ToDictionary(s => s, s => JsonNamingPolicy.SnakeCaseLower.ConvertName(s.ToString()));
+
     private readonly Dictionary<GroupKey, long> _groups = [];
     private readonly List<GroupKey> _keys = [];
     private long _other;
@@ -93,7 +98,7 @@ internal sealed class GroupCounter(string cluster, ImmutableArray<GroupBy> by, i
         GroupBy.Phase => row.Status.Phase,
         GroupBy.Node => row.NodeName,
         GroupBy.Image => row.Family.Images is [var only] ? only : "",
-        GroupBy.Readiness => RowReading.StateOf(row).ToString(),
+        GroupBy.Readiness => ReadinessTexts[RowReading.StateOf(row)],
         _ => "",
     };
 

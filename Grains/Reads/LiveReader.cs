@@ -102,7 +102,7 @@ internal sealed class LiveReader(IClusterReadSource source, TimeProvider time)
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            return Failed(type!, CoverageState.Timeout, null);
+            return Failed(type!, CoverageState.Timeout, new ClusterFault("Timeout", "No answer within the deadline. Ask again, with a longer deadline, or leave the cluster out."));
         }
 
         return page.ToPage(source.Cluster, null);

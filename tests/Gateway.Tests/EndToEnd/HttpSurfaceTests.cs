@@ -189,6 +189,45 @@ public sealed class HttpSurfaceTests : IAsyncLifetime
         Assert.Equal(2, problem.GetProperty("coverage").GetArrayLength());
     }
 
+    [Fact]
+    public async Task Get_NobodyCouldSay_Is503AndNotNotFound()
+    {
+        await _us.StopListeningAsync();
+
+        HttpResponseMessage answer = await _service.Http.GetAsync("/v1/resources/pods/us-1/default/us-1-pod-0?source=live");
+        JsonElement problem = await answer.Content.ReadFromJsonAsync<JsonElement>();
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.NotEmpty(problem.GetProperty("coverage")[0].GetProperty("fault").GetProperty("message").GetString()!);
+    }
+
+    [Fact]
+    public async Task Count_ByReadiness_NamesStatesAsFiltersDo()
+    {
+        _eu.Objects.Create(Members.Deployment("web", 2, 0));
+        await _service.UntilSyncedAsync("deployments", 1);
+
+        JsonElement counts = await _service.Http.GetFromJsonAsync<JsonElement>("/v1/count/deployments?by=readiness");
+        string state = counts.GetProperty("groups")[0].GetProperty("values")[0].GetString()!;
+        JsonElement again = await _service.Http.GetFromJsonAsync<JsonElement>($"/v1/resources/deployments?readiness={state}");
+
+        Assert.Equal(state, state.ToLowerInvariant());
+        Assert.Equal(1, again.GetProperty("items").GetArrayLength());
+        Assert.Equal(state, again.GetProperty("items")[0].GetProperty("readiness").GetString());
+    }
+
+    [Fact]
+    public async Task Watch_FromBeforeARestart_SaysExpiredAndMakesBrowsersForgetTheRevision()
+    {
+        JsonElement page = await _service.Http.GetFromJsonAsync<JsonElement>("/v1/resources/pods?projection=none");
+        await _service.RestartAsync();
+        await _service.UntilSyncedAsync("pods", 6);
+
+        string events = await _service.Http.GetStringAsync($"/v1/resources/pods?watch=true&revision={page.GetProperty("revision").GetString()}");
+
+        Assert.Contains("event: end\nid:\ndata: {\"reason\":\"expired\"", events, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("wrong")]
@@ -400,6 +439,9 @@ public sealed class HttpSurfaceTests : IAsyncLifetime
         Assert.Contains(
             document.GetProperty("paths").GetProperty("/v1/resources/{kind}").GetProperty("get").GetProperty("parameters").EnumerateArray(),
             p => p.GetProperty("name").GetString() == "fieldSelector");
+        Assert.Equal(
+            "integer",
+            document.GetProperty("components").GetProperty("schemas").GetProperty("HttpMirrorScope").GetProperty("properties").GetProperty("byteBudget").GetProperty("type").GetString());
     }
 
     [Fact]

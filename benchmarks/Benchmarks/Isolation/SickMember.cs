@@ -39,8 +39,13 @@ internal sealed class SickMember : IAsyncDisposable
         var report = new Report(
             "One sick member", "state of the twentieth", "list p50 ms", "list p99 ms", "against well", "get p50 ms", "get p99 ms", "against well",
             "live list p99 ms", "against well", "list of all p99 ms", "what that answer says of it");
-        await run.MeasureAsync();   // code is compiled, connections are open
-        foreach ((string state, string command) in new[] { ("dead", "die"), ("300 s slow", "slow"), ("sends garbage", "garbage") })
+        for (int i = 0; i < 2; i++)
+        {
+            await run.MeasureAsync();   // code is compiled and optimised, connections are open
+        }
+
+        // Slow comes last: a request that hangs outlives the sickness, up to its own deadline.
+        foreach ((string state, string command) in new[] { ("dead", "die"), ("sends garbage", "garbage"), ("300 s slow", "slow") })
         {
             // Other work on the machine comes and goes, so each sickness is held against the health just before it.
             Reads well = await run.MeasureAsync();

@@ -7,7 +7,7 @@ namespace MultiCluster.Simulator.Tests.Controllers;
 
 public sealed class WorkloadTests
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     [Fact]
     public async Task Deployment_ThousandPods_AllRunOnTheNodes()

@@ -35,6 +35,7 @@ public sealed partial class Reflector
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly Backoff _backoff;
+    private readonly Backoff _resyncBackoff;
     private readonly Backoff _slowBackoff;
     private readonly ReflectorRequests _requests;
     private readonly Lock _statusGate = new();
@@ -64,6 +65,7 @@ public sealed partial class Reflector
         _logger = logger ?? NullLogger.Instance;
         _time = client.Time;
         _backoff = new Backoff(FirstBackoff, LongestBackoff, _time, _options.Random);
+        _resyncBackoff = new Backoff(FirstBackoff, LongestBackoff, _time, _options.Random);
         _slowBackoff = new Backoff(FirstBackoff, LongestSlowBackoff, _time, _options.Random);
         _requests = new ReflectorRequests(resource, _options);
         _status = new ReflectorStatus(ReflectorPhase.Idle, _time.GetUtcNow());
@@ -199,7 +201,13 @@ public sealed partial class Reflector
 
     private async Task PauseAsync(Pause pause, Outcome outcome, CancellationToken stop)
     {
-        TimeSpan wait = (pause == Pause.Slow ? _slowBackoff : _backoff).Next();
+        Backoff backoff = pause switch
+        {
+            Pause.Slow => _slowBackoff,
+            Pause.Resync => _resyncBackoff,
+            _ => _backoff,
+        };
+        TimeSpan wait = backoff.Next();
         if (outcome.Error?.RetryAfter is { } asked && asked > wait)
         {
             // A server's wish is followed, but no server sends us away for hours.

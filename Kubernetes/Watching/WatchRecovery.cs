@@ -102,6 +102,9 @@ internal enum Pause
     /// <summary>The ordinary backoff, and at least what the server asked for.</summary>
     Backoff,
 
+    /// <summary>A backoff of its own for a server that answers, but no longer at our revision: an outage before does not lengthen it.</summary>
+    Resync,
+
     /// <summary>The slow backoff of things that people must bring back.</summary>
     Slow,
 }
@@ -172,8 +175,10 @@ internal static class WatchRecovery
             new(repeats < TriesBeforeList ? NextStep.Watch : NextStep.List, Pause.Backoff),
         // A list now would feed the overload, or be refused in the same way.
         Ending.Throttled or Ending.Unreachable or Ending.Denied => new(NextStep.Watch, Pause.Backoff),
-        Ending.Expired or Ending.Protocol => new(NextStep.List, Pause.Backoff),
-        Ending.WentBack or Ending.RevisionAhead or Ending.Invalid => new(NextStep.ListNewest, Pause.Backoff),
+        Ending.Expired => new(NextStep.List, Pause.Resync),
+        Ending.Protocol => new(NextStep.List, Pause.Backoff),
+        Ending.WentBack or Ending.RevisionAhead => new(NextStep.ListNewest, Pause.Resync),
+        Ending.Invalid => new(NextStep.ListNewest, Pause.Backoff),
         Ending.Vanished => new(NextStep.List, Pause.Slow),
         _ => throw new UnreachableException($"A watch does not end with {ending}."),
     };

@@ -136,6 +136,20 @@ public sealed class ReflectorTests
     }
 
     [Fact]
+    public async Task Watch_ExpiredAfterALongOutage_ListsSoon()
+    {
+        await using ReflectorHarness harness = await ReflectorHarness.StartAsync(null,
+            List(10, "a"), Fails(500, "InternalError"), List(10), Fails(500, "InternalError"), List(10), Fails(500, "InternalError"), List(10), Watch(Error(410, "Expired")), List(50, "b"));
+        for (int i = 0; i < 3; i++)
+        {
+            _ = await harness.SitOutBackoffAsync(FirstBackoff * (1 << i));
+        }
+
+        Assert.Equal(KubeErrorKind.Gone, (await harness.SitOutBackoffAsync(FirstBackoff)).Error!.Kind);
+        Assert.Equal(["begin", "item a", "end 10", "begin", "item b", "end 50"], await harness.Sink.NextAsync(6));
+    }
+
+    [Fact]
     public async Task Watch_ExpiredThenListExpired_AsksForTheNewestAtOnce()
     {
         await using ReflectorHarness harness = await ReflectorHarness.StartAsync(null,

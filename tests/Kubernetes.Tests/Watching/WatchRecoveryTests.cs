@@ -51,10 +51,10 @@ public sealed class WatchRecoveryTests
     [InlineData("Watch", "Throttled", 99, "Watch", "Backoff")]
     [InlineData("Watch", "Unreachable", 99, "Watch", "Backoff")]
     [InlineData("Watch", "Denied", 99, "Watch", "Backoff")]
-    [InlineData("Watch", "Expired", 0, "List", "Backoff")]
+    [InlineData("Watch", "Expired", 0, "List", "Resync")]
     [InlineData("Watch", "Protocol", 0, "List", "Backoff")]
-    [InlineData("Watch", "WentBack", 0, "ListNewest", "Backoff")]
-    [InlineData("Watch", "RevisionAhead", 0, "ListNewest", "Backoff")]
+    [InlineData("Watch", "WentBack", 0, "ListNewest", "Resync")]
+    [InlineData("Watch", "RevisionAhead", 0, "ListNewest", "Resync")]
     [InlineData("Watch", "Invalid", 0, "ListNewest", "Backoff")]
     [InlineData("Watch", "Vanished", 0, "List", "Slow")]
     public void For_Ending_HasOneRecovery(string attempt, string ending, int repeats, string next, string pause, bool refusesWatchList = false)

@@ -28,6 +28,7 @@ internal sealed partial class ClusterSession
     private readonly WakeSignal _probeNow;
     private ImmutableArray<SupervisedLoop> _loops = [];
     private ClusterStanding _standing;
+    private ClusterPhase _healthBefore = ClusterPhase.Pending;
     private ClusterEntry _entry;
 
     /// <param name="entry">The registration.</param>
@@ -45,7 +46,7 @@ internal sealed partial class ClusterSession
         _probeNow = new WakeSignal(services.Time);
         Client = services.Clients.Create(connection);
         Mirror = mirror;
-        _health = new HealthMonitor(_cluster, Client, services.Health, services.Time, services.Metrics, _logger) { Probed = Evaluate, Wake = _probeNow };
+        _health = new HealthMonitor(_cluster, Client, services.Health, services.Time, services.Metrics, _logger) { Probed = TakeProbe, Wake = _probeNow };
         var parts = new MirrorParts
         {
             Cluster = _cluster,
@@ -194,6 +195,22 @@ internal sealed partial class ClusterSession
         ShortNames = type.ShortNames,
     };
 
+    /// <summary>Takes over what a probe found. Called by the loop of health alone.</summary>
+    private void TakeProbe()
+    {
+        ClusterPhase before = _healthBefore;
+        _healthBefore = _health.Current.State.Phase;
+        Evaluate();
+
+        // A server that is back, or well again, must not wait for the long pauses that its outage has led to. One that starts
+        // answers, and refuses a good deal, before it is well; so both steps count.
+        bool isBack = before is ClusterPhase.Offline or ClusterPhase.AuthFailed && _healthBefore is ClusterPhase.Online or ClusterPhase.Degraded;
+        if (isBack || (before == ClusterPhase.Degraded && _healthBefore == ClusterPhase.Online))
+        {
+            _supervisor.Hurry();
+        }
+    }
+
     /// <summary>Brings the standing up to date. Called by the loops after each of their rounds.</summary>
     private void Evaluate()
     {
@@ -214,11 +231,6 @@ internal sealed partial class ClusterSession
 
         _services.Metrics.PhaseChanged(_cluster, after.Phase);
         LogPhase(_logger, _cluster, after.Phase, before.Phase, after.Fault?.Message ?? "");
-        if (before.Phase is ClusterPhase.Offline or ClusterPhase.AuthFailed && after.Phase is ClusterPhase.Online or ClusterPhase.Degraded)
-        {
-            _supervisor.Hurry();
-        }
-
         _reporter.ReportNow();
     }
 

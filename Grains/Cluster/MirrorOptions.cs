@@ -56,7 +56,7 @@ public sealed class MirrorOptions
     /// <value>Default 60 seconds, what kube-apiserver does; from 1 second to 1 hour.</value>
     public TimeSpan BookmarkInterval { get; set; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Silence beyond <see cref="BookmarkInterval"/> after which a kind counts as stale.</summary>
+    /// <summary>Silence beyond what an open watch explains, as by <see cref="BookmarkInterval"/>, after which a kind counts as stale.</summary>
     /// <value>Default 10 seconds, from 100 ms to 1 hour.</value>
     public TimeSpan StaleGrace { get; set; } = TimeSpan.FromSeconds(10);
 
@@ -98,8 +98,6 @@ public sealed class MirrorOptions
         HistoryChanges = HistoryChanges,
         HistoryBytes = HistoryBytes,
     };
-
-    internal TimeSpan StaleAfter => BookmarkInterval + StaleGrace;
 }
 
 internal sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>

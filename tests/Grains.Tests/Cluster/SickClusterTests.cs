@@ -161,6 +161,26 @@ public sealed class SickClusterTests
     }
 
     [Fact]
+    public async Task Watch_CannotBeOpened_IsStaleAfterTheGraceAlone()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(configure: services => services.Configure<MirrorOptions>(mirror =>
+        {
+            mirror.DegradedAfter = 100;
+            mirror.StaleGrace = TimeSpan.FromMilliseconds(500);
+        }));
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", InStep);
+
+        // Bookmarks come once a minute, but no watch is open that could bring one.
+        member.Faults.Add(new Fault(FaultKind.Status) { Resource = "configmaps" });
+        member.Faults.CutWatches("configmaps");
+
+        await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Stale);
+        Assert.Equal(CoverageState.Ok, (await host.ListAsync("eu-1", "namespaces")).Coverage.State);
+    }
+
+    [Fact]
     public async Task Readyz_Flaps_LeavesNoWatchAndNoPhaseBehind()
     {
         await using SimulatedCluster member = await SimulatedCluster.StartAsync();

@@ -26,11 +26,14 @@ public static class GrainsServiceCollectionExtensions
         services.AddOptions<MirrorOptions>().BindConfiguration(MirrorOptions.Section).ValidateOnStart();
         services.AddOptions<HealthOptions>().BindConfiguration(HealthOptions.Section).ValidateOnStart();
         services.AddOptions<FleetOptions>().BindConfiguration(FleetOptions.Section).ValidateOnStart();
-        services.AddOptions<KubeClientOptions>().BindConfiguration("Client");
-        services.AddOptions<ReflectorOptions>().BindConfiguration(MirrorOptions.Section);
+        services.AddOptions<KubeClientOptions>().BindConfiguration("Client").ValidateOnStart();
+        services.AddOptions<ReflectorOptions>().BindConfiguration(MirrorOptions.Section).ValidateOnStart();
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<MirrorOptions>, MirrorOptionsValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<HealthOptions>, HealthOptionsValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<FleetOptions>, FleetOptionsValidator>());
+
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<KubeClientOptions>, ClientOptionsValidator>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<ReflectorOptions>, ClientOptionsValidator>());
 
         services.AddMetrics();
         services.AddDataProtection();

@@ -18,7 +18,7 @@ internal sealed record HttpAmounts(long CpuMillis, long MemoryBytes, long Pods, 
 /// <summary>Which kinds are mirrored.</summary>
 internal sealed record HttpMirrorScope
 {
-    /// <summary>Only these, by group-resource (<c>pods</c>, <c>deployments.apps</c>, <c>*.example.com</c>); empty for every kind but the deny list.</summary>
+    /// <summary>Only these, by group-resource (<c>pods</c>, <c>deployments.apps</c>, <c>*.example.com</c>); empty for every kind but the deny list, whose kinds are mirrored only where they are named in full.</summary>
     public IReadOnlyList<string>? Include { get; init; }
 
     /// <summary>Not these; wins over <c>include</c>.</summary>
@@ -27,7 +27,7 @@ internal sealed record HttpMirrorScope
     /// <summary>Mirror the data of secrets too.</summary>
     public bool SecretData { get; init; }
 
-    /// <summary>Most bytes of compressed objects; 0 for no limit.</summary>
+    /// <summary>Most bytes of packed objects; 0 for the service's own setting <c>Mirror:ByteBudget</c>.</summary>
     public long ByteBudget { get; init; }
 }
 

@@ -16,6 +16,8 @@ public sealed partial class StartFaultsTests : IDisposable
     [Theory]
     [InlineData("""{"Health":{"ProbeInterval":"-00:00:05"}}""", "Health:ProbeInterval must lie between")]
     [InlineData("""{"Mirror":{"ByteBudget":"much"}}""", "Mirror:ByteBudget")]
+    [InlineData("""{"Mirror":{"PageSize":0}}""", "Mirror:PageSize must lie between 1 and 10000; it is 0.")]
+    [InlineData("""{"Client":{"RequestTimeout":"-00:00:01"}}""", "Client:RequestTimeout must lie between 00:00:00.1000000 and 01:00:00")]
     [InlineData("""{"Health":{"ProbeIntervall":"00:00:05"}}""", "There is no setting Health:ProbeIntervall; the settings of Health are CheckTimeout")]
     [InlineData("""{"Helth":{}}""", "There is no section 'Helth'")]
     [InlineData("""{"Health":""", "is not JSON")]

@@ -1,5 +1,6 @@
 using MultiCluster.Clusters;
 using MultiCluster.Reads;
+using Orleans.Runtime;
 
 namespace MultiCluster.Gateway.Reads;
 
@@ -105,7 +106,7 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
                     Leave = leave,
                 };
                 var stream = new PatientStream(
-                    context.Calls.Grain(cluster).WatchAsync(request, attempt.Token).GetAsyncEnumerator(attempt.Token), context.Time);
+                    context.Calls.Grain(cluster).WatchAsync(request, attempt.Token).WithBatchSize(SubscriptionContext.UnderWay).GetAsyncEnumerator(attempt.Token), context.Time);
                 await using (stream)
                 {
                     while (await NextAsync(stream, context, attempt.Token))

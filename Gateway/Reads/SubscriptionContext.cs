@@ -12,8 +12,13 @@ internal sealed partial class SubscriptionContext(
     public static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan MaxBackoff = TimeSpan.FromSeconds(5);
 
-    // Batches have at most 256 KiB: this and one batch per cluster that waits is all that a watch holds.
-    private const int InboxBatches = 64;
+    // What a reader that takes nothing costs: batches have some 256 KiB, and beside these a watch holds what each cluster has under way
+    // (UnderWay) and what is being written. Everything else waits in the mirrors' histories, which is there for all. With 64 batches, and
+    // the hundred that a stream of a grain fetches unasked, 200 such readers of large objects held 4 GB.
+    private const int InboxBatches = 8;
+
+    /// <summary>Batches of one cluster that are fetched at once.</summary>
+    public const int UnderWay = 2;
 
     // Clusters that stream their present state at the same time. The others follow, so that 1,000 clusters do not wait with a full batch each.
     private const int PresentAtOnce = 16;

@@ -190,6 +190,11 @@ internal sealed class ClusterStore(int historyLimit)
     {
         lock (_gate)
         {
+            if (_resources.TryGetValue(resource, out ResourceStore? earlier))
+            {
+                earlier.Close();   // wakes its watches, which then find that they are too old
+            }
+
             _resources[resource] = new ResourceStore(historyLimit, _revision);
         }
     }

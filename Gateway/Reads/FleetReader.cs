@@ -61,7 +61,8 @@ public sealed class FleetReader
         var fill = new PageFill(_calls, query, clusters, from, revision);
         await fill.RunAsync(_time, cancellationToken);
         FleetCoverage.ThrowIfInvalid(fill.Coverage);
-        if (fill.Coverage.FirstOrDefault(c => c.Fault?.Kind == "Gone") is { } gone)
+        // Only of a member's own page: a mirror whose watch has just expired says Gone too, lists again, and is readable meanwhile.
+        if (from is { Position: PagePosition.AtMemberToken } && fill.Coverage.FirstOrDefault(c => c.Cluster == from.Cluster && c.Fault?.Kind == "Gone") is { } gone)
         {
             throw new ExpiredReadException($"Cluster {gone.Cluster} no longer knows the page that this token leads to. Begin the list anew.");
         }

@@ -10,7 +10,7 @@ namespace MultiCluster.Gateway.Reads;
 /// <remarks>
 /// Begins with one cluster and doubles the number of clusters asked at the same time with every answer, as far as the answers so far let
 /// expect that many to be needed: a page that the first cluster fills costs one question, one whose objects are rare in a thousand clusters is asked for at the same
-/// time everywhere. Answers that came too much are dropped, and their memory with them.
+/// time everywhere. Members themselves are asked all at the same time from the start, since one that hangs would keep the rest waiting until the deadline. Answers that came too much are dropped, and their memory with them.
 /// </remarks>
 internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableArray<ClusterEntry> clusters, ContinueToken? from, long revision)
 {
@@ -46,7 +46,7 @@ internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableAr
         int asked = first;
         int taken = first;
         int running = 0;
-        int parallel = FirstParallel;
+        int parallel = query.Source == ReadSource.Live ? ClusterCalls.MaxParallel : FirstParallel;
         int known = 0;
         long rows = 0;
         int waiting = 0;   // objects of answers that wait for an earlier cluster

@@ -297,6 +297,7 @@ public sealed class FleetListTests
 
         // Served by one of them: the other is covered, and nothing is wrong.
         fleet["c0001"].Surface = new ApiSurface([new ApiGroup("", ["v1"])], [SimulatedCluster.Pods], []);
+        fleet["c0001"].Mirror.RemoveKind(SimulatedCluster.ConfigMaps.GroupResource);
         FleetPage page = await fleet.Reader.ListAsync(Query(), default).WaitAsync(Patience);
         Assert.Equal([CoverageState.Ok, CoverageState.NotServed], page.Coverage.Select(c => c.State));
     }

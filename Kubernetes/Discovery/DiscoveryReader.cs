@@ -36,8 +36,14 @@ public sealed class DiscoveryReader(KubeClient client)
         _ = await Task.WhenAll(core, named);
         (_core, _named) = (await core, await named);
         return new ApiSurface(
-            [.. _core.Groups, .. _named.Groups], [.. _core.Resources, .. _named.Resources], [.. _core.Stale, .. _named.Stale]);
+            [.. _core.Groups, .. _named.Groups], [.. _core.Resources.Concat(_named.Resources).Where(IsUsable)], [.. _core.Stale, .. _named.Stale]);
     }
+
+    // Names become steps of paths and keys of tables.
+    private static bool IsUsable(ResourceType type) => IsStep(type.Plural) && IsStep(type.Version) && (type.Group.Length == 0 || IsStep(type.Group));
+
+    private static bool IsStep(string name) =>
+        name.Length is > 0 and <= 253 && name is not ("." or "..") && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
 
     private async Task<Part> ReadPartAsync(string path, Part? known, CancellationToken cancellationToken)
     {
@@ -62,7 +68,7 @@ public sealed class DiscoveryReader(KubeClient client)
             using JsonDocument document = JsonDocument.Parse(response.Body);
             return Text(document.RootElement, "kind") switch
             {
-                "APIGroupDiscoveryList" => DiscoveryDocuments.ReadAggregated(document.RootElement) with { ETag = response.ETag },
+                "APIGroupDiscoveryList" => Kept(DiscoveryDocuments.ReadAggregated(document.RootElement), known) with { ETag = response.ETag },
                 "APIVersions" => await ReadPlainAsync(DiscoveryDocuments.ReadCoreVersions(document.RootElement), known, cancellationToken),
                 "APIGroupList" => await ReadPlainAsync(DiscoveryDocuments.ReadGroups(document.RootElement), known, cancellationToken),
                 _ => throw NotDiscovery(path, null),
@@ -72,6 +78,18 @@ public sealed class DiscoveryReader(KubeClient client)
         {
             throw NotDiscovery(path, e);
         }
+    }
+
+    /// <summary>Adds what stale group versions served before, where the server no longer says it.</summary>
+    private static Part Kept(Part read, Part? known)
+    {
+        if (known is null || read.Stale.IsEmpty)
+        {
+            return read;
+        }
+
+        var silent = read.Stale.Select(s => s.GroupVersion).Except(read.Resources.Select(r => r.ApiVersion)).ToHashSet(StringComparer.Ordinal);
+        return read with { Resources = [.. read.Resources, .. known.Resources.Where(r => silent.Contains(r.ApiVersion))] };
     }
 
     private async Task<Part> ReadPlainAsync(ImmutableArray<ApiGroup> groups, Part? known, CancellationToken cancellationToken)

@@ -17,6 +17,14 @@ public sealed class ServerCertificateException : AuthenticationException
 /// <content>Exceptions of HTTP, TLS and sockets.</content>
 public static partial class ErrorClassifier
 {
+    // Error codes of HTTP/2 (RFC 9113, section 7).
+    private const long NoError = 0x0;
+    private const long InternalError = 0x2;
+    private const long StreamClosed = 0x5;
+    private const long RefusedStream = 0x7;
+    private const long Cancel = 0x8;
+    private const long EnhanceYourCalm = 0xb;
+
     /// <summary>Classifies an exception that a request or the reading of its body threw.</summary>
     /// <param name="exception">The exception; a <see cref="KubeException"/> gives its own error.</param>
     /// <param name="server">Server to name in the message.</param>
@@ -50,6 +58,8 @@ public static partial class ErrorClassifier
         SocketException e => OfSocket(e.SocketErrorCode, host),
         TimeoutException or OperationCanceledException => new KubeError(
             KubeErrorKind.Timeout, $"{host} did not answer in time. Check the address, firewalls and the load of the API server."),
+        // A server that resets a stream or says goodbye speaks HTTP/2 well; other codes are our side's complaint about what came.
+        HttpProtocolException { ErrorCode: NoError or InternalError or StreamClosed or RefusedStream or Cancel or EnhanceYourCalm } => Refused(host, "the answer broke off"),
         HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded } => Refused(host, "the answer broke off"),
         HttpIOException { HttpRequestError: HttpRequestError.HttpProtocolError or HttpRequestError.InvalidResponse } => Foreign(host),
         HttpRequestException e => OfHttp(e, host),

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using MultiCluster.Kubernetes.Json;
 
 namespace MultiCluster.Kubernetes.Errors;
 
@@ -179,9 +180,9 @@ public static partial class ErrorClassifier
                     return isStatus ? Read(root) : null;
                 }
             }
-            catch (JsonException)
+            catch (Exception e) when (JsonLimits.IsBadJson(e))
             {
-                return null;   // half a document: the HTTP status still says what happened
+                return null;   // half a document, or text that is no Unicode: the HTTP status still says what happened
             }
         }
 

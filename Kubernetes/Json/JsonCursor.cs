@@ -407,11 +407,34 @@ internal ref struct JsonCursor
                 _pos += 2;
                 break;
             case (byte)'u' when IsHex(_pos + 2) && IsHex(_pos + 3) && IsHex(_pos + 4) && IsHex(_pos + 5):
-                _pos += 6;
+                SkipCodeUnit();
                 break;
             default:
                 throw Fault("an escape that JSON does not know");
         }
+    }
+
+    /// <summary>Steps over an escaped code unit, both of them where they are a pair.</summary>
+    /// <remarks>Half a pair is JSON by its grammar but no text: every reader behind us would stumble over it, each in its own way.</remarks>
+    private void SkipCodeUnit()
+    {
+        int unit = CodeUnitAt(_pos);
+        bool isPair = unit is >= 0xD800 and <= 0xDBFF
+            && At(_pos + 6) == '\\' && At(_pos + 7) == 'u'
+            && IsHex(_pos + 8) && IsHex(_pos + 9) && IsHex(_pos + 10) && IsHex(_pos + 11)
+            && CodeUnitAt(_pos + 6) is >= 0xDC00 and <= 0xDFFF;
+        if (!isPair && unit is >= 0xD800 and <= 0xDFFF)
+        {
+            throw Fault("half a surrogate pair");
+        }
+
+        _pos += isPair ? 12 : 6;
+    }
+
+    private readonly int CodeUnitAt(int escape)
+    {
+        _ = System.Buffers.Text.Utf8Parser.TryParse(_json.Slice(escape + 2, 4), out int unit, out _, 'x');
+        return unit;
     }
 
     private readonly bool IsHex(int position) => char.IsAsciiHexDigit((char)At(position));

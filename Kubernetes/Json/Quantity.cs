@@ -8,10 +8,13 @@ namespace MultiCluster.Kubernetes.Json;
 public readonly record struct ResourceAmounts(long CpuMilli, long MemoryBytes, long Gpus, long Pods = 0)
 {
     public static ResourceAmounts operator +(ResourceAmounts a, ResourceAmounts b) =>
-        new(a.CpuMilli + b.CpuMilli, a.MemoryBytes + b.MemoryBytes, a.Gpus + b.Gpus, a.Pods + b.Pods);
+        new(Sum(a.CpuMilli, b.CpuMilli), Sum(a.MemoryBytes, b.MemoryBytes), Sum(a.Gpus, b.Gpus), Sum(a.Pods, b.Pods));
 
     public static ResourceAmounts operator -(ResourceAmounts a, ResourceAmounts b) =>
         new(a.CpuMilli - b.CpuMilli, a.MemoryBytes - b.MemoryBytes, a.Gpus - b.Gpus, a.Pods - b.Pods);
+
+    // Containers that ask for absurd amounts ask for too much together, never for less than nothing.
+    private static long Sum(long a, long b) => a > 0 && b > long.MaxValue - a ? long.MaxValue : a + b;
 
     /// <summary>The larger of both, field by field.</summary>
     public static ResourceAmounts Max(ResourceAmounts a, ResourceAmounts b) =>
@@ -21,6 +24,9 @@ public readonly record struct ResourceAmounts(long CpuMilli, long MemoryBytes, l
 /// <summary>Reads Kubernetes quantities such as <c>100m</c>, <c>1.5Gi</c> and <c>12e6</c>.</summary>
 public static class Quantity
 {
+    // Ten thousand million times what fits; the arithmetic beyond is in 128 bits, and what is too large is the largest.
+    private const int MaxWholeDigits = 28;
+
     /// <summary>Reads <paramref name="text"/> in units of 1/<paramref name="unitsPerOne"/>, rounded up as Kubernetes does.</summary>
     /// <param name="text">The quantity, in ASCII.</param>
     /// <param name="unitsPerOne">1 for bytes and counts, 1000 for thousandths of a CPU; at most 1,000,000.</param>
@@ -58,8 +64,8 @@ public static class Quantity
 
             hasDigits = true;
 
-            // Kubernetes itself keeps no more than nano precision; past 18 digits nothing that counts is left.
-            if (count < 18)
+            // Kubernetes itself keeps no more than nano precision; of a fraction, nothing that counts is left past 18 digits.
+            if (count < 18 || (!fraction && count < MaxWholeDigits))
             {
                 digits = digits * 10 + (uint)(next - '0');
                 divisor = fraction ? divisor * 10 : divisor;

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
+using MultiCluster.Kubernetes.Json;
 
 namespace MultiCluster.Kubernetes.Querying;
 
@@ -43,7 +44,7 @@ internal sealed class FieldEvaluation
 
     public bool Matches(ReadOnlySpan<byte> json, DateTimeOffset now)
     {
-        var reader = new Utf8JsonReader(json);
+        var reader = new Utf8JsonReader(json, JsonLimits.Reader);
         reader.Read();
         var state = new State { Now = now };
         Walk(ref reader, _root, ref state);

@@ -1,4 +1,5 @@
 using System.Net.Http.Headers;
+using System.Text;
 using MultiCluster.Kubernetes.Errors;
 
 namespace MultiCluster.Kubernetes.Transport;
@@ -8,6 +9,12 @@ public sealed partial class KubeClient
 {
     // Error bodies beyond a Status are HTML or logs: the beginning is enough to tell.
     private const int MaxErrorBytes = KubeError.MaxStatusBytes;
+
+    // Shorter ones are no secret, and would tear words apart.
+    private const int MinSecretLength = 8;
+
+    // A length that is only announced costs no memory.
+    private const int MaxFirstBuffer = 1024 * 1024;
 
     private async Task<Answer> AskAsync(KubeRequest request, CancellationToken cancellationToken)
     {
@@ -136,7 +143,21 @@ public sealed partial class KubeClient
         }
 
         return ErrorClassifier.FromAnswer(
-            (int)response.StatusCode, response.Content.Headers.ContentType?.MediaType, response.Headers.RetryAfter, body, _time.GetUtcNow());
+            (int)response.StatusCode, response.Content.Headers.ContentType?.MediaType, response.Headers.RetryAfter, WithoutToken(body), _time.GetUtcNow());
+    }
+
+    /// <summary>Classifies the object of a watch's ERROR event.</summary>
+    internal KubeError WatchErrorOf(ReadOnlySpan<byte> status) => ErrorClassifier.FromWatchError(WithoutToken(status));
+
+    /// <summary>An error text of the server, without our token where a proxy or a server in its debug mode echoes it.</summary>
+    private ReadOnlySpan<byte> WithoutToken(ReadOnlySpan<byte> text)
+    {
+        if (_connections?.Tokens.Current is not { Length: >= MinSecretLength } token || text.IndexOf(Encoding.UTF8.GetBytes(token)) < 0)
+        {
+            return text;
+        }
+
+        return Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(text).Replace(token, "[redacted]", StringComparison.Ordinal));
     }
 
     private async Task<byte[]> ReadBodyAsync(HttpResponseMessage response, CancellationToken cancellationToken)
@@ -148,7 +169,7 @@ public sealed partial class KubeClient
         }
 
         await using Stream stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-        byte[] buffer = new byte[announced is { } length ? Math.Max(1, (int)length) : 16 * 1024];
+        byte[] buffer = new byte[announced is { } length ? (int)Math.Clamp(length, 1, MaxFirstBuffer) : 16 * 1024];
         int count = 0;
         while (true)
         {

@@ -8,6 +8,10 @@ namespace MultiCluster.Kubernetes.Transport;
 /// <content>What the server says about itself and about us.</content>
 public sealed partial class KubeClient
 {
+    private const int MaxFactLength = 256;
+
+    private const int MaxGroups = 256;
+
     private static readonly string[] ReviewVersions = ["v1", "v1beta1", "v1alpha1"];
 
     /// <summary>Asks for the server's health once; never throws for what the server does.</summary>
@@ -42,8 +46,8 @@ public sealed partial class KubeClient
         return Parse(response, root => new ServerVersion(
             LeadingNumber(root.GetProperty("major").GetString()),
             LeadingNumber(root.GetProperty("minor").GetString()),
-            root.GetProperty("gitVersion").GetString() ?? "",
-            root.TryGetProperty("platform", out JsonElement platform) ? platform.GetString() ?? "" : ""));
+            Short(root.GetProperty("gitVersion").GetString()),
+            root.TryGetProperty("platform", out JsonElement platform) ? Short(platform.GetString()) : ""));
     }
 
     /// <summary>Asks who the server takes us for.</summary>
@@ -63,9 +67,9 @@ public sealed partial class KubeClient
                 {
                     JsonElement user = root.GetProperty("status").GetProperty("userInfo");
                     return new UserIdentity(
-                        user.TryGetProperty("username", out JsonElement name) ? name.GetString() ?? "" : "",
-                        user.TryGetProperty("uid", out JsonElement uid) ? uid.GetString() : null,
-                        Strings(user, "groups"));
+                        user.TryGetProperty("username", out JsonElement name) ? Short(name.GetString()) : "",
+                        user.TryGetProperty("uid", out JsonElement uid) ? Short(uid.GetString()) : null,
+                        [.. Strings(user, "groups").Take(MaxGroups).Select(Short)]);
                 });
             }
             catch (KubeException e) when (e.Kind is KubeErrorKind.NotFound or KubeErrorKind.Forbidden)
@@ -162,6 +166,9 @@ public sealed partial class KubeClient
         from.TryGetProperty(name, out JsonElement values) && values.ValueKind == JsonValueKind.Array
             ? [.. values.EnumerateArray().Select(v => v.GetString() ?? "")]
             : [];
+
+    // What a server says about itself and us is kept and shown; real ones say a few words.
+    private static string Short(string? text) => text is null ? "" : text.Length <= MaxFactLength ? text : string.Concat(text.AsSpan(0, MaxFactLength), "…");
 
     private static int LeadingNumber(string? text)
     {

@@ -69,11 +69,27 @@ public sealed class ForwardedAnswer : IDisposable
 /// <remarks>Thread-safe. Facts only ever turn from unknown to known; a server that is upgraded is asked anew after a restart of ours.</remarks>
 public sealed class ServerFeatures
 {
+    // Every kind notices a restore by itself, within seconds of the others or when its watch ends.
+    private static readonly TimeSpan OneRestore = TimeSpan.FromMinutes(10);
+
+    private readonly Lock _gate = new();
     private int _watchListRefused;
+    private long? _restoreSeen;
 
     /// <summary>Whether the server has refused to stream a list as a watch (<c>sendInitialEvents</c>).</summary>
     public bool WatchListRefused => Volatile.Read(ref _watchListRefused) != 0;
 
     /// <summary>Notes that it has; true for the first who says so.</summary>
     internal bool RefuseWatchList() => Interlocked.Exchange(ref _watchListRefused, 1) == 0;
+
+    /// <summary>Notes that the server went back to an older state; true for the first who says so of one restore.</summary>
+    internal bool NoticeRestore(TimeProvider time)
+    {
+        lock (_gate)
+        {
+            bool isNew = _restoreSeen is not { } seen || time.GetElapsedTime(seen) > OneRestore;
+            _restoreSeen = isNew ? time.GetTimestamp() : _restoreSeen;
+            return isNew;
+        }
+    }
 }

@@ -42,6 +42,9 @@ internal sealed class TokenReader : IDisposable
     /// <summary>The certificate that an exec plugin gave last.</summary>
     public X509Certificate2? Certificate => _known?.Certificate;
 
+    /// <summary>The token that was sent last; null where none was.</summary>
+    public string? Current => _source is TokenSource.Fixed known ? known.Token : _known?.Token;
+
     /// <summary>The token to send now; null for none.</summary>
     /// <param name="refused">The token that the server has just refused: a source that can change is asked again.</param>
     /// <param name="cancellationToken">Ends the wait, not the renewal that others may wait for.</param>

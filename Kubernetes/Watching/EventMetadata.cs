@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Text.Json;
 using MultiCluster.Kubernetes.Errors;
+using MultiCluster.Kubernetes.Json;
 
 namespace MultiCluster.Kubernetes.Watching;
 
@@ -18,7 +19,7 @@ internal static class EventMetadata
         endsInitial = false;
         try
         {
-            var reader = new Utf8JsonReader(item);
+            var reader = new Utf8JsonReader(item, JsonLimits.Reader);
             _ = reader.Read();
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
@@ -56,7 +57,7 @@ internal static class EventMetadata
                 break;
             }
         }
-        catch (JsonException)
+        catch (Exception e) when (JsonLimits.IsBadJson(e))
         {
             throw new KubeException(KubeErrorKind.Protocol, "The watch sent an object that is no JSON. Listing again.");
         }

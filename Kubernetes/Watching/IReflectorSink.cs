@@ -26,6 +26,12 @@ public interface IReflectorSink
     /// <summary>A list begins. What comes until <see cref="EndReplace"/> is everything there is; what was there before stays visible meanwhile.</summary>
     void BeginReplace();
 
+    /// <summary>
+    /// As <see cref="BeginReplace"/>, after the server has gone back to an older state: it may give a revision that was seen before to another
+    /// state, so that the same revision no longer means the same object.
+    /// </summary>
+    void BeginReplaceAfterRestore() => BeginReplace();
+
     /// <summary>One object of the list.</summary>
     void Replace(ReadOnlySpan<byte> item);
 

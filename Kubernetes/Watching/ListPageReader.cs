@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using MultiCluster.Kubernetes.Errors;
+using MultiCluster.Kubernetes.Json;
 
 namespace MultiCluster.Kubernetes.Watching;
 
@@ -211,7 +212,7 @@ internal sealed class ListPageReader(int maxObjectBytes, ItemHandler onItem)
     {
         try
         {
-            var reader = new Utf8JsonReader(json);
+            var reader = new Utf8JsonReader(json, JsonLimits.Reader);
             while (reader.Read())
             {
                 if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1)
@@ -241,7 +242,7 @@ internal sealed class ListPageReader(int maxObjectBytes, ItemHandler onItem)
                 }
             }
         }
-        catch (JsonException)
+        catch (Exception e) when (JsonLimits.IsBadJson(e))
         {
             throw Broken("the list's metadata is no JSON");
         }

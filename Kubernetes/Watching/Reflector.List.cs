@@ -15,6 +15,7 @@ public sealed partial class Reflector
     private bool _listNewest;
     private bool _listWhole;
     private bool _listPlain;
+    private bool _wentBack;
 
     private async Task<Outcome> ListAsync(CancellationToken stop)
     {
@@ -54,7 +55,7 @@ public sealed partial class Reflector
         Revision found = Revision.None;
         string token = "";
         bool whole = false;
-        _sink.BeginReplace();
+        BeginReplace();
         try
         {
             do
@@ -128,8 +129,21 @@ public sealed partial class Reflector
 
     private void TakeItem(ReadOnlySpan<byte> item) => _sink.Replace(item);
 
+    private void BeginReplace()
+    {
+        if (_wentBack)
+        {
+            _sink.BeginReplaceAfterRestore();
+        }
+        else
+        {
+            _sink.BeginReplace();
+        }
+    }
+
     private void Delivered(Revision revision)
     {
+        _wentBack = false;
         _sink.EndReplace(revision.ToString());
         SetRevision(revision);
         Heard();

@@ -120,7 +120,7 @@ public sealed partial class Reflector
     {
         if (frame.Type == FrameType.Error)
         {
-            KubeError error = ErrorClassifier.FromWatchError(frame.Object);
+            KubeError error = _client.WatchErrorOf(frame.Object);
             throw new FrameException(WatchRecovery.EndingOf(error), error);
         }
 
@@ -147,6 +147,7 @@ public sealed partial class Reflector
 
         SetRevision(revision);
         Heard();
+        _failuresBefore = 0;
     }
 
     private void BookmarkSeen(OpenWatch watch)
@@ -174,7 +175,7 @@ public sealed partial class Reflector
         OpenWatch? watch = null;
         bool whole = false;
         bool handedOn = false;
-        _sink.BeginReplace();
+        BeginReplace();
         try
         {
             KubeStream stream = await _client.OpenAsync(_requests.WatchList(wanted, timeout), either.Token);
@@ -236,7 +237,7 @@ public sealed partial class Reflector
             switch (frame.Type)
             {
                 case FrameType.Error:
-                    KubeError error = ErrorClassifier.FromWatchError(frame.Object);
+                    KubeError error = _client.WatchErrorOf(frame.Object);
                     throw new FrameException(WatchRecovery.EndingOf(error), error);
                 case FrameType.Bookmark:
                     Revision revision = EventMetadata.Read(frame.Object, wantsMark: true, out bool ends);
@@ -285,6 +286,7 @@ public sealed partial class Reflector
     private void Opened()
     {
         Heard();
+        RememberFailures();
         Publish(status => status with
         {
             Phase = ReflectorPhase.Watching,

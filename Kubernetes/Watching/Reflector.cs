@@ -43,6 +43,8 @@ public sealed partial class Reflector
     private long _lastHeard;   // UTC ticks; 0 before anything was heard
     private TaskCompletionSource? _retry;
     private int _running;
+    private int _failuresBefore;
+    private long _goodSince;
 
     /// <summary>Makes a reflector; nothing happens before <see cref="RunAsync"/>.</summary>
     /// <param name="cluster">Name of the cluster for the log.</param>
@@ -128,7 +130,7 @@ public sealed partial class Reflector
     {
         // Nothing of an earlier run is trusted: its sink may be another's by now.
         _revision = Revision.None;
-        _listNewest = _listWhole = _listPlain = false;
+        _listNewest = _listWhole = _listPlain = _wentBack = false;
         var step = NextStep.List;
         (Attempt, Ending)? last = null;
         int repeats = 0;
@@ -236,19 +238,24 @@ public sealed partial class Reflector
     private void Report(Outcome outcome, NextStep next)
     {
         bool good = outcome.Ending is Ending.Listed or Ending.Closed;
-        Publish(status => good
-            ? status with { Error = null, FailingSince = null, Failures = 0, Vanished = false }
-            : status with
-            {
-                Error = outcome.Error ?? status.Error,
-                FailingSince = outcome.Error is null ? status.FailingSince : status.FailingSince ?? _time.GetUtcNow(),
-                Failures = outcome.Error is null ? status.Failures : status.Failures + 1,
-                Vanished = outcome.Ending == Ending.Vanished,
-            });
+        _wentBack |= outcome.Ending is Ending.WentBack or Ending.RevisionAhead;
         if (good)
         {
+            RememberFailures();
+            _failuresBefore = outcome.Ending == Ending.Closed ? 0 : _failuresBefore;
+            Publish(status => status with { Error = null, FailingSince = null, Failures = 0, Vanished = false });
             return;
         }
+
+        KubeError? failure = outcome.Error;
+        int before = _failuresBefore > 0 && _time.GetElapsedTime(_goodSince) < GoodWhile ? _failuresBefore : 0;
+        Publish(status => status with
+        {
+            Error = failure ?? status.Error,
+            FailingSince = failure is null ? status.FailingSince : status.FailingSince ?? _time.GetUtcNow(),
+            Failures = failure is null ? status.Failures : Math.Max(status.Failures, before) + 1,
+            Vanished = outcome.Ending == Ending.Vanished,
+        });
 
         string kind = _resource.GroupResource;
         switch (outcome.Ending)
@@ -256,17 +263,26 @@ public sealed partial class Reflector
             case Ending.Broken or Ending.Silent or Ending.ClosedAtOnce:
                 LogStreamEnded(_logger, _cluster, kind, outcome.Ending, _revision.ToString(), next);
                 break;
+            case Ending.WentBack when _client.Features.NoticeRestore(_time):
+                LogWentBack(_logger, _cluster, kind, outcome.Error?.Message ?? "");
+                break;
             case Ending.Expired or Ending.PageExpired or Ending.RevisionAhead or Ending.WentBack:
                 LogListingAgain(_logger, _cluster, kind, outcome.Ending, _revision.ToString());
                 break;
             default:
-                // Said once per outage; the status carries every repetition.
-                if (Status.Failures == 1)
-                {
-                    LogFailed(_logger, _cluster, kind, outcome.Attempt, outcome.Ending, outcome.Error?.Message ?? "");
-                }
-
+                LogFailed(_logger, _cluster, kind, outcome.Attempt, outcome.Ending, outcome.Error?.Message ?? "");
                 break;
+        }
+    }
+
+    /// <summary>A list or an opened watch is a success for now; a failure that follows before anything came of it goes on with the count.</summary>
+    /// <remarks>Without this a server that lists well and breaks every watch at once would look well for ever, one failure at a time.</remarks>
+    private void RememberFailures()
+    {
+        if (Status.Failures is > 0 and int failures)
+        {
+            _failuresBefore = failures;
+            _goodSince = _time.GetTimestamp();
         }
     }
 

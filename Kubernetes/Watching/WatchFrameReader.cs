@@ -1,5 +1,6 @@
 using System.Text.Json;
 using MultiCluster.Kubernetes.Errors;
+using MultiCluster.Kubernetes.Json;
 
 namespace MultiCluster.Kubernetes.Watching;
 
@@ -140,7 +141,7 @@ internal sealed class WatchFrameReader(int maxObjectBytes)
             frame = Parse(event_[..end], blanks + end);
             return true;
         }
-        catch (JsonException)
+        catch (Exception e) when (JsonLimits.IsBadJson(e))
         {
             throw Broken("an event that is no JSON");
         }
@@ -150,7 +151,7 @@ internal sealed class WatchFrameReader(int maxObjectBytes)
     {
         FrameType? type = null;
         ReadOnlySpan<byte> value = default;
-        var reader = new Utf8JsonReader(event_);
+        var reader = new Utf8JsonReader(event_, JsonLimits.Reader);
         while (reader.Read())
         {
             if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1)

@@ -160,7 +160,10 @@ internal static class WatchRecovery
         Ending.Listed => new(NextStep.Watch, Pause.None),
         Ending.Invalid => new(NextStep.ListPlain, Pause.None, RefusesWatchList: true),   // the feature is off, or unknown
         Ending.Silent => new(NextStep.ListPlain, Pause.None, RefusesWatchList: true),   // the server ignores what it was asked
-        Ending.Expired or Ending.RevisionAhead or Ending.WentBack => new(NextStep.ListNewest, repeats == 0 ? Pause.None : Pause.Backoff),
+        // A server that finds even the newest state too old for a stream may still answer a list.
+        Ending.Expired or Ending.RevisionAhead or Ending.WentBack => repeats == 0
+            ? new(NextStep.ListNewest, Pause.None)
+            : new(NextStep.ListPlain, Pause.Backoff),
         Ending.Denied => new(NextStep.ListPlain, Pause.None),   // the right to watch may be missing alone
         Ending.Throttled or Ending.Unreachable or Ending.TimedOut => new(NextStep.SameAgain, Pause.Backoff),
         Ending.Vanished => new(NextStep.SameAgain, Pause.Slow),

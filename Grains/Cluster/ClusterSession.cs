@@ -230,12 +230,15 @@ internal sealed partial class ClusterSession
         }
 
         _services.Metrics.PhaseChanged(_cluster, after.Phase);
-        LogPhase(_logger, _cluster, after.Phase, before.Phase, after.Fault?.Message ?? "");
+        LogPhase(_logger, LevelOf(after.Phase), _cluster, after.Phase, before.Phase, after.Fault?.Message ?? "");
         _reporter.ReportNow();
     }
 
-    [LoggerMessage(4140, LogLevel.Information, "Cluster {Cluster}: {Phase}, was {Before}. {Reason}", EventName = "PhaseChanged")]
-    private static partial void LogPhase(ILogger logger, string cluster, ClusterPhase phase, ClusterPhase before, string reason);
+    private static LogLevel LevelOf(ClusterPhase phase) =>
+        phase is ClusterPhase.Degraded or ClusterPhase.Offline or ClusterPhase.AuthFailed ? LogLevel.Warning : LogLevel.Information;
+
+    [LoggerMessage(EventId = 4140, Message = "Cluster {Cluster}: {Phase}, was {Before}. {Reason}", EventName = "PhaseChanged")]
+    private static partial void LogPhase(ILogger logger, LogLevel level, string cluster, ClusterPhase phase, ClusterPhase before, string reason);
 
     [LoggerMessage(4141, LogLevel.Warning, "Cluster {Cluster}: the {Loop} loop does not stop in time; it is left to end by itself.", EventName = "LoopStopSlow")]
     private static partial void LogStopSlow(ILogger logger, string cluster, string loop);

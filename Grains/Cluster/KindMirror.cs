@@ -207,9 +207,10 @@ internal sealed partial class KindMirror
 
     private async Task GiveUpAsync(MirrorState state, ClusterFault fault, DateTimeOffset now)
     {
+        bool isNews = _past.Held is null;
         await StopAsync();
         Volatile.Write(ref _past, _past with { Held = fault, HeldState = state, RetryAt = now + _parts.Options.ForbiddenRetry });
-        LogGivenUp(_parts.Logger, _parts.Cluster, Type.GroupResource, fault.Kind, _parts.Options.ForbiddenRetry);
+        LogGivenUp(_parts.Logger, isNews ? LogLevel.Information : LogLevel.Debug, _parts.Cluster, Type.GroupResource, fault.Kind, _parts.Options.ForbiddenRetry);
     }
 
     /// <summary>Carries what the reflector did since the last look into the metrics.</summary>
@@ -255,8 +256,8 @@ internal sealed partial class KindMirror
 
     private sealed record Run(Reflector Reflector, MirrorIntake Intake, CancellationTokenSource Stopping, Task Ended);
 
-    [LoggerMessage(4120, LogLevel.Warning, "Cluster {Cluster}: mirror of {Resource} given up for {Time}, {Kind}.", EventName = "KindGivenUp")]
-    private static partial void LogGivenUp(ILogger logger, string cluster, string resource, string kind, TimeSpan time);
+    [LoggerMessage(EventId = 4120, Message = "Cluster {Cluster}: mirror of {Resource} given up for {Time}, {Kind}.", EventName = "KindGivenUp")]
+    private static partial void LogGivenUp(ILogger logger, LogLevel level, string cluster, string resource, string kind, TimeSpan time);
 
     [LoggerMessage(4121, LogLevel.Error, "Cluster {Cluster}: mirror of {Resource} broke; it starts over later.", EventName = "KindBroke")]
     private static partial void LogBroke(ILogger logger, Exception exception, string cluster, string resource);

@@ -24,6 +24,12 @@ internal sealed class MirrorIntake(IReflectorSink table, Action? changed) : IRef
         table.BeginReplace();
     }
 
+    public void BeginReplaceAfterRestore()
+    {
+        ThrowIfClosed();
+        table.BeginReplaceAfterRestore();
+    }
+
     public void Replace(ReadOnlySpan<byte> item)
     {
         ThrowIfClosed();

@@ -15,6 +15,8 @@ internal sealed class SecretRedaction(IReflectorSink inner) : IReflectorSink
 
     public void BeginReplace() => inner.BeginReplace();
 
+    public void BeginReplaceAfterRestore() => inner.BeginReplaceAfterRestore();
+
     public void Replace(ReadOnlySpan<byte> item)
     {
         Redact(item);

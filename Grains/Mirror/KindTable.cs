@@ -1,3 +1,4 @@
+using System.Buffers;
 using MultiCluster.Fleet;
 using MultiCluster.Kubernetes.Discovery;
 using MultiCluster.Kubernetes.Json;
@@ -80,18 +81,27 @@ internal sealed class KindTable : IReflectorSink
         Heard();
     }
 
+    public void BeginReplaceAfterRestore()
+    {
+        _session = new ReplaceSession { ComparesObjects = true };
+        Heard();
+    }
+
     public void Replace(ReadOnlySpan<byte> item)
     {
         ReplaceSession session = _session ?? throw new InvalidOperationException("Replace without BeginReplace.");
         ScannedObject scanned = _scanner.Scan(item);
         ReadOnlySpan<byte> key = KeyOf(scanned);
         MirrorRow? existing = _rows.Find(key);
-        if (existing is null || !existing.IsSameState(ObjectUid.From(scanned.Uid), RowDraft.NumberOf(scanned.ResourceVersion)))
+        bool isSame = existing is not null
+            && existing.IsSameState(ObjectUid.From(scanned.Uid), RowDraft.NumberOf(scanned.ResourceVersion))
+            && (!session.ComparesObjects || HasSameJson(existing, scanned));
+        if (!isSame)
         {
             existing = _factory.Make(scanned, key, existing, session.Last, null);
         }
 
-        session.Add(existing);
+        session.Add(existing!);
         CheckBudget(session.RetainedBytes - _retainedBytes);
     }
 
@@ -182,6 +192,23 @@ internal sealed class KindTable : IReflectorSink
         }
 
         return _key.AsSpan(0, MirrorKey.Write(scanned.Namespace, scanned.Name, _key));
+    }
+
+    private static bool HasSameJson(MirrorRow row, in ScannedObject scanned)
+    {
+        if (row.JsonLength != scanned.JsonLength)
+        {
+            return false;
+        }
+
+        byte[] both = ArrayPool<byte>.Shared.Rent(2 * row.JsonLength);
+        Span<byte> ours = both.AsSpan(0, row.JsonLength);
+        Span<byte> theirs = both.AsSpan(row.JsonLength, row.JsonLength);
+        row.CopyJson(ours);
+        scanned.CopyJson(theirs);
+        bool isSame = ours.SequenceEqual(theirs);
+        ArrayPool<byte>.Shared.Return(both);
+        return isSame;
     }
 
     private static List<PendingChange> ChangesFor(MirrorRow? old, MirrorRow row)
@@ -304,6 +331,9 @@ internal sealed class ReplaceSession
 {
     private readonly List<MirrorRow> _rows = [];
     private bool _isOrdered = true;
+
+    /// <summary>Whether equal revisions do not prove equal objects.</summary>
+    public bool ComparesObjects { get; init; }
 
     public MirrorRow? Last => _rows.Count == 0 ? null : _rows[^1];
 

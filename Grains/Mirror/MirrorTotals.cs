@@ -24,10 +24,13 @@ internal sealed record MirrorTotals(
 /// <summary>Counts rows in and out; what it holds becomes <see cref="MirrorTotals"/> when somebody looks.</summary>
 internal sealed class TotalsCounter(KindProfile profile)
 {
+    // Kubernetes knows five phases of a pod and two of a namespace; a member that makes up thousands must not fill every summary.
+    private const int MostPhases = 16;
+
     private readonly Dictionary<string, int> _byPhase = new(StringComparer.Ordinal);
     private readonly int[] _byReadiness = new int[7];
-    private ResourceAmounts _requested;
-    private ResourceAmounts _allocatable;
+    private WideAmounts _requested;
+    private WideAmounts _allocatable;
     private int _schedulable;
     private int _occupying;
 
@@ -51,16 +54,48 @@ internal sealed class TotalsCounter(KindProfile profile)
         ResourceAmounts resources = row.Family.Resources;
         if (profile == KindProfile.Pod && row.NodeName.Length > 0 && status.Phase is not ("Succeeded" or "Failed"))
         {
-            _requested = sign > 0 ? _requested + resources : _requested - resources;
+            _requested.Add(resources, sign);
             _occupying += sign;
         }
         else if (profile == KindProfile.Node)
         {
-            _allocatable = sign > 0 ? _allocatable + resources : _allocatable - resources;
+            _allocatable.Add(resources, sign);
             _schedulable += row.IsUnschedulable ? 0 : sign;
         }
     }
 
     public MirrorTotals ToTotals() => new(
-        _byPhase.ToImmutableSortedDictionary(StringComparer.Ordinal), [.. _byReadiness], _requested, _allocatable, _schedulable, _occupying);
+        Phases(), [.. _byReadiness], _requested.ToAmounts(), _allocatable.ToAmounts(), _schedulable, _occupying);
+
+    private ImmutableSortedDictionary<string, int> Phases()
+    {
+        if (_byPhase.Count <= MostPhases)
+        {
+            return _byPhase.ToImmutableSortedDictionary(StringComparer.Ordinal);
+        }
+
+        KeyValuePair<string, int>[] most = [.. _byPhase.OrderByDescending(phase => phase.Value).ThenBy(phase => phase.Key, StringComparer.Ordinal)];
+        return most[..MostPhases].ToImmutableSortedDictionary(StringComparer.Ordinal).SetItem("Other", most[MostPhases..].Sum(phase => phase.Value));
+    }
+
+    /// <summary>Sums that cannot overflow, so that what an absurd object adds is exactly what it takes away when it goes.</summary>
+    private struct WideAmounts
+    {
+        private Int128 _cpu;
+        private Int128 _memory;
+        private Int128 _gpus;
+        private Int128 _pods;
+
+        public void Add(in ResourceAmounts amounts, int sign)
+        {
+            _cpu += (Int128)amounts.CpuMilli * sign;
+            _memory += (Int128)amounts.MemoryBytes * sign;
+            _gpus += (Int128)amounts.Gpus * sign;
+            _pods += (Int128)amounts.Pods * sign;
+        }
+
+        public readonly ResourceAmounts ToAmounts() => new(Bounded(_cpu), Bounded(_memory), Bounded(_gpus), Bounded(_pods));
+
+        private static long Bounded(Int128 sum) => (long)Int128.Clamp(sum, long.MinValue, long.MaxValue);
+    }
 }

@@ -65,6 +65,10 @@ internal sealed class LiveReader(IClusterReadSource source, TimeProvider time)
             {
                 return Failed(type!, StateOf(e.Kind), FaultOf(e));
             }
+            catch (FormatException e)
+            {
+                return Failed(type!, CoverageState.Failed, Unusable(e));
+            }
         }
         while (!string.IsNullOrEmpty(token) && page.Count < (request.Limit + 1) / 2 && page.Bytes < request.MaxBytes);
 
@@ -99,6 +103,10 @@ internal sealed class LiveReader(IClusterReadSource source, TimeProvider time)
         catch (KubeException e)
         {
             return Failed(type!, StateOf(e.Kind), FaultOf(e));
+        }
+        catch (FormatException e)
+        {
+            return Failed(type!, CoverageState.Failed, Unusable(e));
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
@@ -151,6 +159,9 @@ internal sealed class LiveReader(IClusterReadSource source, TimeProvider time)
         KubeErrorKind.ConnectionRefused or KubeErrorKind.NameResolution or KubeErrorKind.Tls => CoverageState.Offline,
         _ => CoverageState.Failed,
     };
+
+    private static ClusterFault Unusable(FormatException e) =>
+        new(nameof(KubeErrorKind.Protocol), $"The server sent an object that cannot be used: {ErrorClassifier.Redact(e.Message)}");
 
     private static ClusterFault FaultOf(KubeException e) => new(e.Kind.ToString(), e.Error.Message);
 }

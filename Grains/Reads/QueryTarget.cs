@@ -30,7 +30,8 @@ internal sealed record QueryTarget(ResourceType? Type, KindTable? Table, Cluster
             return Nothing(source, state, source.Fault);
         }
 
-        if (surface.Find(kind) is not { } type)
+        // What the server no longer announces is kept for a while, since a server that has just started forgets to; so it stays readable.
+        if ((surface.Find(kind) ?? KeptKind(source.Mirror, kind)) is not { } type)
         {
             return Nothing(source, CoverageState.NotServed, null);
         }
@@ -88,6 +89,22 @@ internal sealed record QueryTarget(ResourceType? Type, KindTable? Table, Cluster
         (_, MirrorState.Forbidden) => CoverageState.Forbidden,
         _ => CoverageState.Failed,
     };
+
+    private static ResourceType? KeptKind(ClusterMirror mirror, string kind)
+    {
+        foreach (KindTable table in mirror.Kinds)
+        {
+            ResourceType type = table.Type;
+            if (Is(type.GroupResource) || Is(type.Plural) || Is(type.Kind) || Is(type.Singular) || type.ShortNames.Any(Is))
+            {
+                return type;
+            }
+        }
+
+        return null;
+
+        bool Is(string name) => name.Equals(kind, StringComparison.OrdinalIgnoreCase);
+    }
 
     private static QueryTarget Nothing(IClusterReadSource source, CoverageState state, ClusterFault? fault) =>
         new(null, null, new ClusterCoverage { Cluster = source.Cluster, State = state, Fault = fault });

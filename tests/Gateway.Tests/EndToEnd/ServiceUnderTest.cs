@@ -19,11 +19,10 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly DirectoryInfo _data = Directory.CreateTempSubdirectory("mc-service-");
+    private readonly Action<WebApplicationBuilder>? _configure;
     private Service? _service;
 
-    private ServiceUnderTest()
-    {
-    }
+    private ServiceUnderTest(Action<WebApplicationBuilder>? configure) => _configure = configure;
 
     public Service Service => _service ?? throw new InvalidOperationException("The service is stopped.");
 
@@ -33,9 +32,10 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
 
     public string DataDirectory => _data.FullName;
 
-    public static async Task<ServiceUnderTest> StartAsync()
+    /// <param name="configure">Last word on the host; also after a restart.</param>
+    public static async Task<ServiceUnderTest> StartAsync(Action<WebApplicationBuilder>? configure = null)
     {
-        var test = new ServiceUnderTest();
+        var test = new ServiceUnderTest(configure);
         await test.StartServiceAsync();
         return test;
     }
@@ -104,6 +104,7 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
             {
                 builder.Logging.ClearProviders();
                 builder.Services.Configure<HealthOptions>(o => o.ProbeInterval = TimeSpan.FromMilliseconds(200));
+                _configure?.Invoke(builder);
             });
         await _service.StartAsync(CancellationToken.None).WaitAsync(Patience);
         Http = CreateClient(_service.Token.Value);

@@ -237,7 +237,7 @@ public sealed partial class Reflector
 
     private void Report(Outcome outcome, NextStep next)
     {
-        bool good = outcome.Ending is Ending.Listed or Ending.Closed;
+        bool good = outcome is { Ending: Ending.Listed or Ending.Closed, Error: null };
         _wentBack |= outcome.Ending is Ending.WentBack or Ending.RevisionAhead;
         if (good)
         {

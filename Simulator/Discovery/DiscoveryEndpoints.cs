@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
+using MultiCluster.Simulator.OpenApi;
 using MultiCluster.Simulator.Protocol;
 using MultiCluster.Simulator.Storage;
 
@@ -66,7 +67,7 @@ internal static class DiscoveryEndpoints
                 await WriteOpenApiAsync(exchange, exchange.Server.OpenApi.V3(string.Join('/', rest)));
                 return true;
             case ["openapi", "v2"]:
-                await WriteOpenApiAsync(exchange, exchange.Server.OpenApi.V2);
+                await WriteOpenApiV2Async(exchange);
                 return true;
             case [".well-known", "openid-configuration"]:
                 exchange.Http.Response.Headers.CacheControl = "public, max-age=3600";
@@ -158,8 +159,16 @@ internal static class DiscoveryEndpoints
             return exchange.WriteNotFoundPathAsync();
         }
 
-        // We have no protobuf form; clients that ask for it first fall back to JSON.
         return exchange.WriteBytesAsync(document, "application/json", 200);
+    }
+
+    private static Task WriteOpenApiV2Async(Exchange exchange)
+    {
+        OpenApiDocuments documents = exchange.Server.OpenApi;
+        exchange.Http.Response.Headers.Vary = "Accept";
+        return ProtobufDocument.IsPreferred(exchange.Http.Request.Headers.Accept.ToString())
+            ? exchange.WriteBytesAsync(documents.V2Protobuf, ProtobufDocument.MediaType, 200)
+            : exchange.WriteBytesAsync(documents.V2, "application/json", 200);
     }
 
     private static byte[] LegacyVersions(Exchange exchange) => [.. JsonTree.ToUtf8(new JsonObject

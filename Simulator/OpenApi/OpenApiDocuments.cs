@@ -23,12 +23,16 @@ internal sealed class OpenApiDocuments(IReadOnlyList<OpenApiResource> resources)
     private readonly ConcurrentDictionary<string, byte[]> _documents = new(StringComparer.Ordinal);
     private byte[]? _index;
     private byte[]? _v2;
+    private byte[]? _v2Protobuf;
 
     /// <summary>The answer to <c>/openapi/v3</c>.</summary>
     public byte[] Index => _index ??= BuildIndex();
 
     /// <summary>The answer to <c>/openapi/v2</c> as JSON.</summary>
-    public byte[] V2 => _v2 ??= BuildV2();
+    public byte[] V2 => _v2 ??= Bytes(BuildV2());
+
+    /// <summary>The answer to <c>/openapi/v2</c> as <see cref="ProtobufDocument.MediaType"/>.</summary>
+    public byte[] V2Protobuf => _v2Protobuf ??= ProtobufDocument.Write(BuildV2());
 
     /// <summary>The answer to <c>/openapi/v3/PATH</c>, or null when there is no such document.</summary>
     public byte[]? V3(string path) =>
@@ -59,7 +63,7 @@ internal sealed class OpenApiDocuments(IReadOnlyList<OpenApiResource> resources)
         foreach (OpenApiResource resource in members)
         {
             AddSchema(resource, writer, schemas);
-            AddPaths(resource, paths);
+            AddPaths(resource, paths, wrapTypes: true);
         }
 
         return Bytes(new JsonObject
@@ -71,16 +75,18 @@ internal sealed class OpenApiDocuments(IReadOnlyList<OpenApiResource> resources)
         });
     }
 
-    private byte[] BuildV2()
+    private JsonObject BuildV2()
     {
         JsonObject definitions = [];
+        JsonObject paths = [];
         var writer = new SchemaWriter("#/definitions/", wrapReferences: false, definitions);
         foreach (OpenApiResource resource in resources)
         {
             AddSchema(resource, writer, definitions);
+            AddPaths(resource, paths, wrapTypes: false);
         }
 
-        return Bytes(new JsonObject { ["swagger"] = "2.0", ["info"] = Info(), ["paths"] = new JsonObject(), ["definitions"] = definitions });
+        return new JsonObject { ["swagger"] = "2.0", ["info"] = Info(), ["paths"] = paths, ["definitions"] = definitions };
     }
 
     private static void AddSchema(OpenApiResource resource, SchemaWriter writer, JsonObject schemas)
@@ -113,34 +119,48 @@ internal sealed class OpenApiDocuments(IReadOnlyList<OpenApiResource> resources)
         }
     }
 
-    private static void AddPaths(OpenApiResource resource, JsonObject paths)
+    /// <param name="wrapTypes">OpenAPI 3 puts the type of a parameter into a schema; OpenAPI 2 does not.</param>
+    private static void AddPaths(OpenApiResource resource, JsonObject paths, bool wrapTypes)
     {
         string root = $"/{resource.DocumentPath}/";
         string collection = resource.Namespaced ? $"{root}namespaces/{{namespace}}/{resource.Plural}" : root + resource.Plural;
         paths[collection] = new JsonObject
         {
-            ["get"] = Operation(resource, "list", []),
-            ["post"] = Operation(resource, "post", ["dryRun", "fieldManager", "fieldValidation"]),
+            ["get"] = Operation(resource, "list", [], wrapTypes),
+            ["post"] = Operation(resource, "post", ["dryRun", "fieldManager", "fieldValidation"], wrapTypes),
         };
         paths[collection + "/{name}"] = new JsonObject
         {
-            ["get"] = Operation(resource, "get", []),
-            ["put"] = Operation(resource, "put", ["dryRun", "fieldManager", "fieldValidation"]),
-            ["patch"] = Operation(resource, "patch", ["dryRun", "fieldManager", "fieldValidation", "force"]),
-            ["delete"] = Operation(resource, "delete", ["dryRun", "gracePeriodSeconds", "propagationPolicy"]),
+            ["get"] = Operation(resource, "get", [], wrapTypes),
+            ["put"] = Operation(resource, "put", ["dryRun", "fieldManager", "fieldValidation"], wrapTypes),
+            ["patch"] = Operation(resource, "patch", ["dryRun", "fieldManager", "fieldValidation", "force"], wrapTypes),
+            ["delete"] = Operation(resource, "delete", ["dryRun", "gracePeriodSeconds", "propagationPolicy"], wrapTypes),
         };
     }
 
-    private static JsonObject Operation(OpenApiResource resource, string action, string[] parameters) => new()
+    private static JsonObject Operation(OpenApiResource resource, string action, string[] parameters, bool wrapTypes) => new()
     {
-        ["parameters"] = new JsonArray([.. parameters.Select(p => new JsonObject
-        {
-            ["name"] = p, ["in"] = "query", ["schema"] = new JsonObject { ["type"] = p switch { "force" => "boolean", "gracePeriodSeconds" => "integer", _ => "string" } },
-        })]),
+        ["parameters"] = new JsonArray([.. parameters.Select(p => Parameter(p, wrapTypes))]),
         ["responses"] = new JsonObject { ["200"] = new JsonObject { ["description"] = "OK" } },
         ["x-kubernetes-action"] = action,
         ["x-kubernetes-group-version-kind"] = Gvk(resource),
     };
+
+    private static JsonObject Parameter(string name, bool wrapTypes)
+    {
+        JsonObject parameter = new() { ["name"] = name, ["in"] = "query" };
+        string type = name switch { "force" => "boolean", "gracePeriodSeconds" => "integer", _ => "string" };
+        if (wrapTypes)
+        {
+            parameter["schema"] = new JsonObject { ["type"] = type };
+        }
+        else
+        {
+            parameter["type"] = type;
+        }
+
+        return parameter;
+    }
 
     private static JsonObject Gvk(OpenApiResource resource) => new() { ["group"] = resource.Group, ["kind"] = resource.Kind, ["version"] = resource.Version };
 

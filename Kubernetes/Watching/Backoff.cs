@@ -21,6 +21,9 @@ internal sealed class Backoff
         _step = first;
     }
 
+    /// <summary>Things have gone well for long enough: the next trouble is a new one.</summary>
+    public void Reset() => _step = _first;
+
     /// <summary>The next wait: between the step and twice the step, so that many reflectors do not return together.</summary>
     public TimeSpan Next()
     {

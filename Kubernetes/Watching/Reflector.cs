@@ -151,7 +151,14 @@ public sealed partial class Reflector
                 continue;
             }
 
-            bool again = last == (outcome.Attempt, outcome.Ending) && _time.GetElapsedTime(start) < GoodWhile;
+            bool lasted = _time.GetElapsedTime(start) >= GoodWhile;
+            if (lasted && outcome.Attempt == Attempt.Watch)
+            {
+                _backoff.Reset();
+                _resyncBackoff.Reset();
+            }
+
+            bool again = last == (outcome.Attempt, outcome.Ending) && !lasted;
             repeats = again ? repeats + 1 : 0;
             last = (outcome.Attempt, outcome.Ending);
             Recovery recovery = WatchRecovery.For(outcome.Attempt, outcome.Ending, repeats);

@@ -150,6 +150,22 @@ public sealed class ReflectorTests
     }
 
     [Fact]
+    public async Task Watch_LivesForAMinuteBetweenTwoOutages_TheSecondBeginsWithShortPauses()
+    {
+        var cut = new TaskCompletionSource();
+        await using ReflectorHarness harness = await ReflectorHarness.StartAsync(null,
+            List(10), Fails(500, "InternalError"), List(10), Fails(500, "InternalError"), List(10), Break(cut.Task, Event("ADDED", "a", 11)),
+            List(11), Fails(500, "InternalError"), List(11), Open(Event("ADDED", "b", 12)));
+        _ = await harness.SitOutBackoffAsync(FirstBackoff);
+        _ = await harness.SitOutBackoffAsync(FirstBackoff * 2);
+        Assert.Equal(["begin", "end 10", "Added a"], await harness.Sink.NextAsync(3));
+        harness.Time.Advance(TimeSpan.FromMinutes(1));
+        cut.SetResult();
+        _ = await harness.SitOutBackoffAsync(FirstBackoff);
+        Assert.Equal("Added b", await harness.Sink.NextAsync());
+    }
+
+    [Fact]
     public async Task Watch_ExpiredThenListExpired_AsksForTheNewestAtOnce()
     {
         await using ReflectorHarness harness = await ReflectorHarness.StartAsync(null,

@@ -28,7 +28,7 @@ internal sealed partial class ClusterSession
     private readonly WakeSignal _probeNow;
     private ImmutableArray<SupervisedLoop> _loops = [];
     private ClusterStanding _standing;
-    private ClusterPhase _healthBefore = ClusterPhase.Pending;
+    private HealthState _healthBefore = HealthState.Unknown(default);
     private ClusterEntry _entry;
 
     /// <param name="entry">The registration.</param>
@@ -198,14 +198,14 @@ internal sealed partial class ClusterSession
     /// <summary>Takes over what a probe found. Called by the loop of health alone.</summary>
     private void TakeProbe()
     {
-        ClusterPhase before = _healthBefore;
-        _healthBefore = _health.Current.State.Phase;
+        HealthState before = _healthBefore;
+        HealthState after = _healthBefore = _health.Current.State;
         Evaluate();
 
-        // A server that is back, or well again, must not wait for the long pauses that its outage has led to. One that starts
-        // answers, and refuses a good deal, before it is well; so both steps count.
-        bool isBack = before is ClusterPhase.Offline or ClusterPhase.AuthFailed && _healthBefore is ClusterPhase.Online or ClusterPhase.Degraded;
-        if (isBack || (before == ClusterPhase.Degraded && _healthBefore == ClusterPhase.Online))
+        // A server that is back, or well again, must not wait for the pauses that its outage has led to, however short it was.
+        // One that starts answers, and refuses a good deal, before it is well; so both steps count.
+        bool answersAgain = before.Phase is ClusterPhase.Offline or ClusterPhase.AuthFailed && after.Phase == ClusterPhase.Degraded;
+        if (answersAgain || (after.IsWell && !before.IsWell))
         {
             _supervisor.Hurry();
         }

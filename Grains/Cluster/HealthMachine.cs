@@ -12,6 +12,9 @@ internal sealed record HealthState(ClusterPhase Phase, ClusterFault? Fault, Date
     /// <summary>Probes in a row that were worse (negative) or better (positive) than what shows.</summary>
     public int Streak { get; init; }
 
+    /// <summary>Whether the last probe found all well, and that shows.</summary>
+    public bool IsWell => Phase == ClusterPhase.Online && Streak == 0;
+
     /// <summary>Nothing heard yet.</summary>
     public static HealthState Unknown(DateTimeOffset now) => new(ClusterPhase.Pending, null, now);
 

@@ -14,10 +14,10 @@ internal readonly record struct KindHealth(MirrorState State, ClusterFault? Faul
     /// <param name="hasObjects">Whether a whole list was ever taken over, by this reflector or one before it.</param>
     /// <param name="heardAt">When the kind was last heard of, by this reflector or one before it.</param>
     /// <param name="now">Present time.</param>
-    /// <param name="staleAfter">Silence from which the kind counts as stale.</param>
+    /// <param name="silence">What silence counts as what.</param>
     /// <param name="failedAfter">Failures in a row from which the kind counts as out of step for good.</param>
     public static KindHealth Of(
-        ReflectorStatus status, bool hasObjects, DateTimeOffset? heardAt, DateTimeOffset now, TimeSpan staleAfter, int failedAfter)
+        ReflectorStatus status, bool hasObjects, DateTimeOffset? heardAt, DateTimeOffset now, in Silence silence, int failedAfter)
     {
         ClusterFault? fault = status.Error is { } error ? ClusterFaults.From(error) : null;
         if (status.Error?.Kind == KubeErrorKind.Forbidden)
@@ -35,8 +35,28 @@ internal readonly record struct KindHealth(MirrorState State, ClusterFault? Faul
             return new KindHealth(MirrorState.Syncing, fault);
         }
 
-        return heardAt is not { } heard || now - heard > staleAfter
-            ? new KindHealth(MirrorState.Stale, fault)
-            : new KindHealth(MirrorState.Synced, null);
+        return silence.IsTooLong(status, heardAt, now) ? new KindHealth(MirrorState.Stale, fault) : new KindHealth(MirrorState.Synced, null);
+    }
+}
+
+/// <summary>How long a kind may be silent.</summary>
+/// <param name="Grace">Beyond what explains the silence.</param>
+/// <param name="Bookmarks">Longest between the bookmarks of a watch that carries them.</param>
+/// <param name="Watch">Longest life of a watch.</param>
+internal readonly record struct Silence(TimeSpan Grace, TimeSpan Bookmarks, TimeSpan Watch)
+{
+    /// <summary>Whether a kind has been silent for longer than its watch explains. Pure.</summary>
+    public bool IsTooLong(ReflectorStatus status, DateTimeOffset? heardAt, DateTimeOffset now)
+    {
+        if (status.Phase == ReflectorPhase.Watching)
+        {
+            // A server sends a bookmark only where the revision has moved since this watch began. So what the watches before got
+            // says nothing, and without bookmarks silence says nothing before the server should have ended the watch itself.
+            return heardAt is not { } heard || now - heard > Grace + (status.Bookmarks ? Bookmarks : Watch);
+        }
+
+        // Without an open watch nothing explains silence; but until the last one was lost, it did.
+        DateTimeOffset? current = status.FailingSince > heardAt ? status.FailingSince : heardAt;
+        return current is not { } until || now - until > Grace;
     }
 }

@@ -191,16 +191,8 @@ internal sealed partial class KindMirror
             return new KindStanding(past.HeldState, held, heard);
         }
 
-        // A server sends a bookmark only where the revision has moved since this watch began. So what the watches before got says
-        // nothing, and without bookmarks silence says nothing before the server should have ended the watch itself.
-        // Without an open watch nothing explains silence.
-        TimeSpan staleAfter = _parts.Options.StaleGrace + status switch
-        {
-            { Phase: not ReflectorPhase.Watching } => TimeSpan.Zero,
-            { Bookmarks: true } => _parts.Options.BookmarkInterval,
-            _ => 2 * _parts.Reflectors.MinWatchTimeout,
-        };
-        KindHealth health = KindHealth.Of(status, past.HasObjects || status.Synced, heard, now, staleAfter, _parts.Options.DegradedAfter);
+        var silence = new Silence(_parts.Options.StaleGrace, _parts.Options.BookmarkInterval, 2 * _parts.Reflectors.MinWatchTimeout);
+        KindHealth health = KindHealth.Of(status, past.HasObjects || status.Synced, heard, now, silence, _parts.Options.DegradedAfter);
         ClusterFault? fault = health.Fault is not null && _table.OutOfSyncReason is { } reason ? new ClusterFault(ClusterFault.OverBudget, reason) : health.Fault;
         return new KindStanding(health.State, fault, heard);
     }

@@ -19,6 +19,7 @@ public sealed class MirroredKindsTests
     private const string Widget = """{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"first","namespace":"default"},"spec":{"size":3}}""";
 
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly Silence Patience = new(TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(600));
 
     [Fact]
     public async Task CustomResource_AppearsLater_IsMirroredAndGoesWithItsDefinition()
@@ -154,13 +155,38 @@ public sealed class MirroredKindsTests
     {
         var status = new ReflectorStatus(ReflectorPhase.Watching, Now)
         {
+            Bookmarks = true,
             Failures = failures,
             Error = error is { } kind ? new KubeError(kind, "Something.") : null,
         };
 
         KindHealth health = KindHealth.Of(
-            status, hasObjects, heardSecondsAgo is { } ago ? Now.AddSeconds(-ago) : null, Now, TimeSpan.FromSeconds(70), failedAfter: 3);
+            status, hasObjects, heardSecondsAgo is { } ago ? Now.AddSeconds(-ago) : null, Now, Patience, failedAfter: 3);
 
         Assert.Equal(expected, health.State);
+    }
+
+    // Phase, whether the open watch has bookmarks, seconds since heard, seconds since it began to fail.
+    [Theory]
+    [InlineData(ReflectorPhase.Watching, true, 70, null, false)]
+    [InlineData(ReflectorPhase.Watching, true, 71, null, true)]
+    [InlineData(ReflectorPhase.Watching, false, 71, null, false)]
+    [InlineData(ReflectorPhase.Watching, false, 610, null, false)]
+    [InlineData(ReflectorPhase.Watching, false, 611, null, true)]
+    [InlineData(ReflectorPhase.BackingOff, false, 10, 5, false)]
+    [InlineData(ReflectorPhase.BackingOff, false, 60, 10, false)]
+    [InlineData(ReflectorPhase.BackingOff, false, 60, 11, true)]
+    [InlineData(ReflectorPhase.Listing, false, 60, null, true)]
+    [InlineData(ReflectorPhase.Listing, false, 10, null, false)]
+    [InlineData(ReflectorPhase.Listing, false, null, null, true)]
+    public void IsTooLong_Silence_IsWhatTheWatchDoesNotExplain(ReflectorPhase phase, bool bookmarks, int? heardSecondsAgo, int? failingSeconds, bool expected)
+    {
+        var status = new ReflectorStatus(phase, Now)
+        {
+            Bookmarks = bookmarks,
+            FailingSince = failingSeconds is { } failing ? Now.AddSeconds(-failing) : null,
+        };
+
+        Assert.Equal(expected, Patience.IsTooLong(status, heardSecondsAgo is { } ago ? Now.AddSeconds(-ago) : null, Now));
     }
 }

@@ -458,7 +458,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable
     private static ImmutableArray<string> WarningsOf(ImmutableArray<string> sameServerAs)
         => sameServerAs.IsEmpty ? [] : [$"The same server is registered as {string.Join(", ", sameServerAs)} too; its objects will show once for each name."];
 
-    [LoggerMessage(4200, LogLevel.Information, "Cluster {Cluster}: registered as {Uid} at {Server}, {Overlooked} faults overlooked.", EventName = "ClusterRegistered")]
+    [LoggerMessage(4200, LogLevel.Information, "Cluster {Cluster}: registered as {Uid} at {Server}; faults overlooked: {Overlooked}.", EventName = "ClusterRegistered")]
     private static partial void LogRegistered(ILogger logger, string cluster, Guid uid, string server, int overlooked);
 
     [LoggerMessage(4201, LogLevel.Information, "Cluster {Cluster}: credentials replaced, server {Server}.", EventName = "CredentialsReplaced")]

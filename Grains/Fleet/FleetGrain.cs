@@ -329,10 +329,10 @@ internal sealed partial class FleetGrain : Grain, IFleetGrain, IDisposable
     [LoggerMessage(4000, LogLevel.Information, "Fleet: loaded with {Count} clusters.", EventName = "FleetLoaded")]
     private static partial void LogFleetLoaded(ILogger logger, int count);
 
-    [LoggerMessage(4001, LogLevel.Information, "Cluster {Cluster}: joined the fleet as {Uid}; it has {Count} clusters now.", EventName = "ClusterJoined")]
+    [LoggerMessage(4001, LogLevel.Information, "Cluster {Cluster}: joined the fleet as {Uid}; clusters now: {Count}.", EventName = "ClusterJoined")]
     private static partial void LogClusterJoined(ILogger logger, string cluster, Guid uid, int count);
 
-    [LoggerMessage(4002, LogLevel.Information, "Cluster {Cluster}: left the fleet as {Uid}; it has {Count} clusters now.", EventName = "ClusterLeft")]
+    [LoggerMessage(4002, LogLevel.Information, "Cluster {Cluster}: left the fleet as {Uid}; clusters now: {Count}.", EventName = "ClusterLeft")]
     private static partial void LogClusterLeft(ILogger logger, string cluster, Guid uid, int count);
 
     [LoggerMessage(4003, LogLevel.Warning, "Cluster {Cluster}: its grain did not start; trying again at the next sweep.", EventName = "ClusterStartFailed")]

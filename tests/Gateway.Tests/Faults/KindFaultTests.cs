@@ -75,7 +75,7 @@ public sealed class KindFaultTests(FaultFixture fixture) : IClassFixture<FaultFi
 
         await fixture.UntilCoveredAsync("expiring", "pods", 2);
         await watch.UntilTrueAsync(fixture.Service, "pods");
-        Assert.True(fixture.Log.About("expiring", LogLevel.Information).Length <= 6, string.Join('\n', fixture.Log.About("expiring", LogLevel.Information).AsEnumerable()));
+        Assert.True(fixture.Log.About("expiring", LogLevel.Information).Length <= 10, string.Join('\n', fixture.Log.About("expiring", LogLevel.Information).AsEnumerable()));
         await fixture.AssertWellAsync();
     }
 

@@ -99,7 +99,8 @@ internal static class StartToAnswer
         int port = FreePort();
         long start = Stopwatch.GetTimestamp();
         using var process = Process.Start(new ProcessStartInfo(
-            "dotnet", [dll, "demo", "--data", data.FullName, "--listen", $"127.0.0.1:{port}", "--listen-metrics", "off"]) { RedirectStandardOutput = true, UseShellExecute = false })!;
+            "dotnet", [dll, "demo", "--data", data.FullName, "--listen", $"127.0.0.1:{port}", "--listen-metrics", "off"])
+        { RedirectStandardOutput = true, UseShellExecute = false })!;
         Task reading = process.StandardOutput.ReadToEndAsync();
         try
         {

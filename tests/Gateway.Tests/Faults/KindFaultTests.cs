@@ -99,7 +99,7 @@ public sealed class KindFaultTests(FaultFixture fixture) : IClassFixture<FaultFi
 
         await fixture.UntilListedAsync("torn", "pods", (coverage, items) => FaultFixture.State(coverage) == "ok" && Has(items, "new-7") && !Has(items, "torn-pod-7"));
         await watch.UntilTrueAsync(fixture.Service, "pods");
-        
+
         // A watch may repeat a change; it must neither miss one nor invent one.
         Assert.Equal(8, watch.Events.Where(e => e.StartsWith("deleted torn/", StringComparison.Ordinal)).Distinct(StringComparer.Ordinal).Count());
         await fixture.AssertWellAsync();

@@ -78,6 +78,12 @@ internal sealed partial class SupervisedLoop : IAsyncDisposable
             {
                 return;
             }
+            catch (Exception e) when (stop.IsCancellationRequested)
+            {
+                // What a stopping host takes away under the loop's hands is no fault of the loop, and nobody waits for it any more.
+                LogEndedWithError(_logger, e, _cluster, _name);
+                return;
+            }
             catch (Exception e)
             {
                 if (_time.GetElapsedTime(started) > GoodFor)
@@ -102,6 +108,9 @@ internal sealed partial class SupervisedLoop : IAsyncDisposable
             backoff = TimeSpan.FromTicks(Math.Min(backoff.Ticks * 2, MaxBackoff.Ticks));
         }
     }
+
+    [LoggerMessage(4101, LogLevel.Debug, "Cluster {Cluster}: the {Loop} loop ended with an error while it was stopped.", EventName = "LoopEndedWithError")]
+    private static partial void LogEndedWithError(ILogger logger, Exception exception, string cluster, string loop);
 
     [LoggerMessage(4100, LogLevel.Error, "Cluster {Cluster}: the {Loop} loop broke; it starts over in {Backoff}.", EventName = "LoopBroke")]
     private static partial void LogLoopBroke(ILogger logger, Exception exception, string cluster, string loop, TimeSpan backoff);

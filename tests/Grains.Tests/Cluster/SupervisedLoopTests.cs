@@ -71,6 +71,29 @@ public sealed class SupervisedLoopTests
     }
 
     [Fact]
+    public async Task Body_FailsBecauseItIsStopped_IsNoFault()
+    {
+        var time = new ManualTimeProvider();
+        var running = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        SupervisedLoop loop = SupervisedLoop.Start(
+            "eu-1",
+            "test",
+            async stop =>
+            {
+                running.SetResult();
+                await Task.Delay(Timeout.InfiniteTimeSpan, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                throw new InvalidOperationException("The host has taken its parts away.");
+            },
+            time,
+            NullLogger.Instance);
+        await running.Task.WaitAsync(Patience);
+
+        await loop.DisposeAsync().AsTask().WaitAsync(Patience);
+
+        Assert.Null(loop.Fault);
+    }
+
+    [Fact]
     public async Task Dispose_WhileBackingOff_EndsAtOnce()
     {
         var time = new ManualTimeProvider();

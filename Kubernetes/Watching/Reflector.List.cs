@@ -108,7 +108,7 @@ public sealed partial class Reflector
 
     private async Task<ListPageReader> ReadPageAsync(KubeRequest request, CancellationToken cancellationToken)
     {
-        await using KubeStream stream = await _client.OpenAsync(request, cancellationToken);
+        await using KubeStream stream = await OpenAsync(request, cancellationToken);
         using var buffer = new ReceiveBuffer(ListReadBytes);
         using var silence = new SilenceGuard(_options.ListStallTimeout, _time, cancellationToken);
         var page = new ListPageReader(_options.MaxObjectBytes, _takeItem);

@@ -38,7 +38,7 @@ public sealed partial class Reflector
 
                 _verifyRevision = false;
                 TimeSpan timeout = DrawTimeout();
-                KubeStream stream = await _client.OpenAsync(_requests.Watch(_revision.ToString(), timeout), stop);
+                KubeStream stream = await OpenAsync(_requests.Watch(_revision.ToString(), timeout), stop);
                 watch = new OpenWatch(stream, timeout + Grace, _options.MaxObjectBytes, _time, stop);
                 start = _time.GetTimestamp();
                 Opened();
@@ -178,7 +178,7 @@ public sealed partial class Reflector
         BeginReplace();
         try
         {
-            KubeStream stream = await _client.OpenAsync(_requests.WatchList(wanted, timeout), either.Token);
+            KubeStream stream = await OpenAsync(_requests.WatchList(wanted, timeout), either.Token);
             watch = new OpenWatch(stream, _options.ListStallTimeout, _options.MaxObjectBytes, _time, stop);
             await using CancellationTokenRegistration cut = deadline.Token.Register(static guard => ((SilenceGuard)guard!).Cut(), watch.Silence);
             var held = new HeldChanges(MaxHeldBytes);

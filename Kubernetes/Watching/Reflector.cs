@@ -24,6 +24,9 @@ public sealed partial class Reflector
     // A kind that is gone comes back when somebody installs it again; the first tries are for a CRD that is just being made.
     private static readonly TimeSpan LongestSlowBackoff = TimeSpan.FromMinutes(5);
 
+    // A server that was silent and is back has forgotten what it was asked; one that is merely slow is given this long.
+    private static readonly TimeSpan Impatience = TimeSpan.FromSeconds(2);
+
     // A try that lasted this long was a success before it failed.
     private static readonly TimeSpan GoodWhile = TimeSpan.FromMinutes(1);
 
@@ -42,6 +45,9 @@ public sealed partial class Reflector
     private ReflectorStatus _status;
     private long _lastHeard;   // UTC ticks; 0 before anything was heard
     private TaskCompletionSource? _retry;
+    private CancellationTokenSource? _opening;   // under _statusGate, as the two below
+    private long _openingSince;
+    private bool _skipsPause;
     private int _running;
     private int _failuresBefore;
     private long _goodSince;
@@ -92,12 +98,18 @@ public sealed partial class Reflector
         }
     }
 
-    /// <summary>Ends the wait after a failure, for a caller who knows that the server is back. Without a wait it does nothing.</summary>
+    /// <summary>Ends the wait after a failure, or for an answer that should have come long ago, for a caller who knows that the server is back.</summary>
+    /// <remarks>Without such a wait it does nothing.</remarks>
     public void RetryNow()
     {
         lock (_statusGate)
         {
             _ = _retry?.TrySetResult();
+            if (_opening is { } opening && _time.GetElapsedTime(_openingSince) > Impatience)
+            {
+                _skipsPause = true;
+                _ = opening.CancelAsync();   // in the lock, so that it is not disposed before
+            }
         }
     }
 
@@ -208,8 +220,41 @@ public sealed partial class Reflector
         }
     }
 
+    /// <summary>Opens a stream; whoever knows that the server is back can end the wait for its headers.</summary>
+    private async Task<KubeStream> OpenAsync(KubeRequest request, CancellationToken cancellationToken)
+    {
+        using var opening = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        lock (_statusGate)
+        {
+            _opening = opening;
+            _openingSince = _time.GetTimestamp();
+        }
+
+        try
+        {
+            return await _client.OpenAsync(request, opening.Token);
+        }
+        finally
+        {
+            lock (_statusGate)
+            {
+                _opening = null;
+            }
+        }
+    }
+
     private async Task PauseAsync(Pause pause, Outcome outcome, CancellationToken stop)
     {
+        lock (_statusGate)
+        {
+            bool skips = _skipsPause;
+            _skipsPause = false;
+            if (skips)
+            {
+                return;
+            }
+        }
+
         Backoff backoff = pause switch
         {
             Pause.Slow => _slowBackoff,

@@ -42,6 +42,7 @@ internal sealed partial class MirrorSupervisor
     private readonly MirrorParts _parts;
     private readonly DiscoveryReader _discovery;
     private readonly WakeSignal _wake;
+    private readonly Lock _gate = new();
     private MirrorView _current = MirrorView.Empty;
     private MirrorScope _scope;
     private MirrorScope? _chosenScope;
@@ -51,6 +52,7 @@ internal sealed partial class MirrorSupervisor
     private long _surfaceChangedAt;
     private int _looksLeft;
     private bool _hurry;
+    private CancellationTokenSource? _discovering;   // under _gate
 
     public MirrorSupervisor(MirrorParts parts, MirrorScope scope)
     {
@@ -77,6 +79,12 @@ internal sealed partial class MirrorSupervisor
     public void Hurry()
     {
         Volatile.Write(ref _hurry, true);
+        lock (_gate)
+        {
+            // A server that was silent has forgotten what it was asked; waiting for that answer would hold up everything else.
+            _ = _discovering?.CancelAsync();
+        }
+
         _wake.Set();
     }
 
@@ -155,9 +163,15 @@ internal sealed partial class MirrorSupervisor
     private async Task DiscoverAsync(DateTimeOffset now, CancellationToken stop)
     {
         _discoveredAt = now;
+        using var reading = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        lock (_gate)
+        {
+            _discovering = reading;
+        }
+
         try
         {
-            ApiSurface surface = await _discovery.ReadAsync(stop);
+            ApiSurface surface = await _discovery.ReadAsync(reading.Token);
             Publish(Current with { Surface = surface, DiscoveryFault = null, DiscoveryFailures = 0 });
             foreach (KindMirror kind in Current.Mirrored.Values.Where(kind => kind.Status.Vanished && surface.Find(kind.Type.Group, kind.Type.Version, kind.Type.Plural) is not null))
             {
@@ -171,6 +185,10 @@ internal sealed partial class MirrorSupervisor
                 _discoverAt = next < LooksAfterChange.Length ? now + (LooksAfterChange[next] - LooksAfterChange[next - 1]) : _discoverAt;
             }
         }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            // Hurried: it is read again with the next look.
+        }
         catch (KubeException e)
         {
             int failures = Current.DiscoveryFailures + 1;
@@ -178,6 +196,13 @@ internal sealed partial class MirrorSupervisor
             TimeSpan backoff = TimeSpan.FromTicks(Math.Min(MostDiscoveryBackoff.Ticks, TimeSpan.FromSeconds(1).Ticks << Math.Min(failures - 1, 6)));
             _discoverAt = now + (backoff * (0.5 + (Random.Shared.NextDouble() * 0.5)));
             LogDiscoveryFailed(_parts.Logger, _parts.Cluster, e.Kind, e.Message);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _discovering = null;
+            }
         }
     }
 

@@ -158,7 +158,7 @@ public sealed class FaultFixture : IAsyncLifetime
         builder.Services.AddSingleton(Options.Create(new ReflectorOptions { ListStallTimeout = TimeSpan.FromSeconds(1.5) }));
         builder.Services.AddSingleton(Options.Create(new KubeClientOptions
         {
-            HeadersTimeout = TimeSpan.FromSeconds(2),
+            HeadersTimeout = TimeSpan.FromMinutes(1),   // whoever was silent and is back must not be waited for that long
             RequestTimeout = TimeSpan.FromSeconds(2),
             RequestsPerSecond = 5_000,
             Burst = 5_000,

@@ -58,7 +58,14 @@ public sealed class OutageTests(FaultFixture fixture) : IClassFixture<FaultFixtu
             else
             {
                 sick.Faults.Add(fault);
-                sick.Faults.CutWatches();
+                if (fault.Kind is FaultKind.Silence or FaultKind.Latency)
+                {
+                    sick.Faults.EndWatches();   // in good order, so that they are opened again at once, and hang
+                }
+                else
+                {
+                    sick.Faults.CutWatches();
+                }
             }
 
             JsonElement status = await fixture.UntilStatusAsync(name, s => FaultFixture.Phase(s) == phase && kinds.Contains(FaultFixture.FaultKind(s)));

@@ -147,9 +147,12 @@ internal sealed class WatchHandler
         {
             Task bookmarkDue = bookmarks.Due;
             Task modeChanged = _watch.Changed;
-            if (_watch.Mode != WatchMode.Normal)
+
+            // Read once: a watch that is woken between two looks at its mode must go on, not end.
+            WatchMode mode = _watch.Mode;
+            if (mode != WatchMode.Normal)
             {
-                if (!await MisbehaveAsync(modeChanged, stop))
+                if (!await MisbehaveAsync(mode, modeChanged, stop))
                 {
                     return;
                 }
@@ -198,9 +201,9 @@ internal sealed class WatchHandler
     }
 
     /// <summary>Does what the fault switchboard wants of this watch; true when it goes on.</summary>
-    private async Task<bool> MisbehaveAsync(Task modeChanged, CancellationToken stop)
+    private async Task<bool> MisbehaveAsync(WatchMode mode, Task modeChanged, CancellationToken stop)
     {
-        switch (_watch.Mode)
+        switch (mode)
         {
             case WatchMode.Silent:
                 await modeChanged.WaitAsync(stop);

@@ -55,8 +55,6 @@ internal sealed class ClusterReader(IClusterReadSource source, TimeProvider time
 
         int limit = Math.Max(1, request.Limit);
         List<MirrorRow> rows = new(Math.Min(limit, 1024));
-        PayloadWriter? read = query.NeedsJson ? new PayloadWriter(64 * 1024) : null;
-        ImmutableArray<ObjectRow>.Builder found = ImmutableArray.CreateBuilder<ObjectRow>(Math.Min(limit, 1024));
         long bytes = 0;
         int looked = 0;
         bool more = false;
@@ -70,61 +68,37 @@ internal sealed class ClusterReader(IClusterReadSource source, TimeProvider time
                 break;
             }
 
-            int start = read?.Length ?? 0;
-            if (read is not null)
+            if (query.NeedsJson && !query.MatchesJson(row, now))
             {
-                row.CopyJson(read);
-                if (!query.MatchesJson(read.From(start), now))
-                {
-                    read.Truncate(start);
-                    continue;
-                }
+                continue;
             }
 
             int length = request.Projection == Projection.None ? 0 : row.JsonLength;
             if (full || (rows.Count > 0 && bytes + length > request.MaxBytes))
             {
-                read?.Truncate(start);
                 more = true;
                 break;
             }
 
             bytes += length;
             rows.Add(row);
-            if (read is not null && request.Projection == Projection.Object)
-            {
-                found.Add(RowReading.RowOf(row, start, row.JsonLength));
-            }
-            else
-            {
-                read?.Truncate(start);
-            }
         }
 
-        byte[] payload;
-        if (read is not null && request.Projection == Projection.Object)
+        // The size is known now: one array, filled once. What a filter has unpacked is unpacked again, which costs less than an array that grows.
+        ImmutableArray<ObjectRow>.Builder found = ImmutableArray.CreateBuilder<ObjectRow>(rows.Count);
+        var writer = new PayloadWriter(request.Projection == Projection.Object ? (int)bytes : 0);
+        foreach (MirrorRow row in rows)
         {
-            payload = read.ToPayload();
-        }
-        else
-        {
-            // The size is known now: one array, filled once.
-            var writer = new PayloadWriter(request.Projection == Projection.Object ? (int)bytes : 0);
-            foreach (MirrorRow row in rows)
-            {
-                int start = writer.Length;
-                RowReading.Write(row, request.Projection, writer);
-                found.Add(RowReading.RowOf(row, start, writer.Length - start));
-            }
-
-            payload = writer.ToPayload();
+            int start = writer.Length;
+            RowReading.Write(row, request.Projection, writer);
+            found.Add(RowReading.RowOf(row, start, writer.Length - start));
         }
 
         return new ClusterPage
         {
             Coverage = coverage with { Items = rows.Count },
             Rows = found.DrainToImmutable(),
-            Payload = payload,
+            Payload = writer.ToPayload(),
             More = more,
             GroupResource = target.Type!.GroupResource,
         };
@@ -178,7 +152,7 @@ internal sealed class ClusterReader(IClusterReadSource source, TimeProvider time
         {
             foreach (MirrorRow row in RowScan.Candidates(snapshot, query, owner, null, now, cancellationToken))
             {
-                if (!query.NeedsJson || query.Matches(row, now))
+                if (!query.NeedsJson || query.MatchesJson(row, now))
                 {
                     counter.Add(row);
                 }

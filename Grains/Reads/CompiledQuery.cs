@@ -155,9 +155,12 @@ internal sealed class CompiledQuery
     /// <summary>Whether an object's JSON meets the conditions that no column decides.</summary>
     public bool MatchesJson(ReadOnlySpan<byte> json, DateTimeOffset now) => _json.Matches(json, now);
 
+    /// <summary>Whether the JSON of a row meets the conditions that no column decides.</summary>
+    public bool MatchesJson(MirrorRow row, DateTimeOffset now) =>
+        RowReading.WithJson(row, (Query: this, Now: now), static (json, s) => s.Query.MatchesJson(json, s.Now));
+
     /// <summary>Whether a row matches in every part, unpacking its JSON where that is needed.</summary>
-    public bool Matches(MirrorRow row, DateTimeOffset now) =>
-        MatchesRow(row, now) && (!NeedsJson || RowReading.WithJson(row, (Query: this, Now: now), static (json, s) => s.Query.MatchesJson(json, s.Now)));
+    public bool Matches(MirrorRow row, DateTimeOffset now) => MatchesRow(row, now) && (!NeedsJson || MatchesJson(row, now));
 
     private IndexTerm? BestTerm(List<(RowColumn Column, FieldCondition Condition)> columns)
     {

@@ -37,7 +37,7 @@ internal sealed class PlainSet(CompiledQuery query, TimeProvider time) : IWatche
     public IEnumerable<MirrorRow> Present(MirrorSnapshot snapshot, CancellationToken cancellationToken)
     {
         DateTimeOffset now = time.GetUtcNow();
-        return RowScan.Candidates(snapshot, query, null, null, now, cancellationToken).Where(row => !query.NeedsJson || query.Matches(row, now));
+        return RowScan.Candidates(snapshot, query, null, null, now, cancellationToken).Where(row => !query.NeedsJson || query.MatchesJson(row, now));
     }
 
     public IEnumerable<MirrorRow> Leaving(MirrorSnapshot snapshot, CancellationToken cancellationToken) => Present(snapshot, cancellationToken);
@@ -111,7 +111,7 @@ internal sealed class OwnedSet : IWatchedSet
         OwnerScope scope = Scope();
         foreach (MirrorRow row in RowScan.Candidates(snapshot, _query, scope, null, now, cancellationToken))
         {
-            if (!_query.NeedsJson || _query.Matches(row, now))
+            if (!_query.NeedsJson || _query.MatchesJson(row, now))
             {
                 _shown[row.Uid] = row;
                 yield return row;

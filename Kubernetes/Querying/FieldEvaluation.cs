@@ -44,79 +44,147 @@ internal sealed class FieldEvaluation
 
     public bool Matches(ReadOnlySpan<byte> json, DateTimeOffset now)
     {
-        var reader = new Utf8JsonReader(json, JsonLimits.Reader);
-        reader.Read();
+        var skim = new JsonSkim(json);
         var state = new State { Now = now };
-        Walk(ref reader, _root, ref state);
+        Walk(ref skim, _root, 0, ref state);
 
         // What was never seen with a value is absent, and absent is the empty text.
         ulong met = state.Met | (_acceptsAbsent & ~state.Present);
         return (met & _negated) == 0 && (met & _positive) == _positive;
     }
 
-    /// <summary>Reads one value, leaves the reader on its last token. Returns false once the outcome cannot change any more.</summary>
-    private bool Walk(ref Utf8JsonReader reader, Node node, ref State state)
+    /// <summary>Reads one value and all of it. Returns false once the outcome cannot change any more.</summary>
+    private bool Walk(ref JsonSkim json, Node node, int depth, ref State state)
     {
-        if (node.Ends.Count > 0 && reader.TokenType != JsonTokenType.Null && !Test(ref reader, node, ref state))
+        switch (json.Peek())
         {
-            return false;
-        }
-
-        switch (reader.TokenType)
-        {
-            case JsonTokenType.StartObject when node.Properties.Count > 0:
-                while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-                {
-                    Node? child = null;
-                    foreach ((byte[] name, Node candidate) in node.Properties)
-                    {
-                        if (reader.ValueTextEquals(name))
-                        {
-                            child = candidate;
-                            break;
-                        }
-                    }
-
-                    reader.Read();
-                    if (child is null)
-                    {
-                        reader.Skip();
-                    }
-                    else if (!Walk(ref reader, child, ref state))
-                    {
-                        return false;
-                    }
-                }
-
-                return true;
-            case JsonTokenType.StartArray when node.HasElements:
-                for (int index = 0; reader.Read() && reader.TokenType != JsonTokenType.EndArray; index++)
-                {
-                    Node? child = node.At(index);
-                    if (child is null)
-                    {
-                        reader.Skip();
-                    }
-                    else if (!Walk(ref reader, child, ref state))
-                    {
-                        return false;
-                    }
-                }
-
-                return true;
+            case (byte)'{':
+                return TestContainer(node, ref state) && WalkObject(ref json, node, depth, ref state);
+            case (byte)'[':
+                return TestContainer(node, ref state) && WalkArray(ref json, node, depth, ref state);
+            case (byte)'"':
+                JsonText text = json.ReadString();
+                return node.Ends.Count == 0 || TestString(node, text, ref state);
             default:
-                reader.Skip();
-                return true;
+                ReadOnlySpan<byte> scalar = json.ReadScalar();
+                return node.Ends.Count == 0 || TestScalar(node, scalar, ref state);
         }
     }
 
-    private bool Test(ref Utf8JsonReader reader, Node node, ref State state)
+    private bool WalkObject(ref JsonSkim json, Node node, int depth, ref State state)
+    {
+        if (node.Properties.Count == 0)
+        {
+            json.Skip();
+            return true;
+        }
+
+        RefuseDeeperThan(depth);
+        if (!json.Enter((byte)'}'))
+        {
+            return true;
+        }
+
+        do
+        {
+            JsonText name = json.ReadName();
+            Node? child = null;
+            foreach ((byte[] known, Node candidate) in node.Properties)
+            {
+                if (name.Is(known))
+                {
+                    child = candidate;
+                    break;
+                }
+            }
+
+            if (child is null)
+            {
+                json.Skip();
+            }
+            else if (!Walk(ref json, child, depth + 1, ref state))
+            {
+                return false;
+            }
+        }
+        while (json.Next((byte)'}'));
+        return true;
+    }
+
+    private bool WalkArray(ref JsonSkim json, Node node, int depth, ref State state)
+    {
+        if (!node.HasElements)
+        {
+            json.Skip();
+            return true;
+        }
+
+        RefuseDeeperThan(depth);
+        if (!json.Enter((byte)']'))
+        {
+            return true;
+        }
+
+        int index = 0;
+        do
+        {
+            if (node.At(index++) is not { } child)
+            {
+                json.Skip();
+            }
+            else if (!Walk(ref json, child, depth + 1, ref state))
+            {
+                return false;
+            }
+        }
+        while (json.Next((byte)']'));
+        return true;
+    }
+
+    private static void RefuseDeeperThan(int depth)
+    {
+        if (depth >= JsonLimits.Reader.MaxDepth)
+        {
+            throw new JsonException("The object is nested too deeply.");
+        }
+    }
+
+    private bool TestContainer(Node node, ref State state) => node.Ends.Count == 0 || Test(node, ValueForm.Container, default, ref state);
+
+    private bool TestString(Node node, JsonText text, ref State state)
+    {
+        if (!text.Escaped)
+        {
+            return Test(node, ValueForm.Text, text.Raw, ref state);
+        }
+
+        byte[] rented = ArrayPool<byte>.Shared.Rent(text.Raw.Length);
+        try
+        {
+            return Test(node, ValueForm.Text, rented.AsSpan(0, text.Unescape(rented)), ref state);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    private bool TestScalar(Node node, ReadOnlySpan<byte> scalar, ref State state) => scalar[0] switch
+    {
+        (byte)'n' when scalar.SequenceEqual("null"u8) => true,
+        (byte)'t' when scalar.SequenceEqual("true"u8) => Test(node, ValueForm.Text, scalar, ref state),
+        (byte)'f' when scalar.SequenceEqual("false"u8) => Test(node, ValueForm.Text, scalar, ref state),
+        (byte)'-' or (>= (byte)'0' and <= (byte)'9') => Test(node, ValueForm.Number, scalar, ref state),
+        _ => throw new JsonException("A value was expected."),
+    };
+
+    private bool Test(Node node, ValueForm form, ReadOnlySpan<byte> value, ref State state)
     {
         foreach (int end in node.Ends)
         {
             ulong bit = 1UL << end;
             state.Present |= bit;
-            if ((state.Met & bit) != 0 || !Meets(_conditions[end], ref reader, state.Now))
+            if ((state.Met & bit) != 0 || !Meets(_conditions[end], form, value, state.Now))
             {
                 continue;
             }
@@ -131,32 +199,18 @@ internal sealed class FieldEvaluation
         return _negated != 0 || (state.Met & _positive) != _positive;
     }
 
-    private static bool Meets(FieldCondition condition, ref Utf8JsonReader reader, DateTimeOffset now)
+    private static bool Meets(FieldCondition condition, ValueForm form, ReadOnlySpan<byte> value, DateTimeOffset now) => form switch
     {
-        switch (reader.TokenType)
-        {
-            case JsonTokenType.String when reader.ValueIsEscaped:
-                byte[] rented = ArrayPool<byte>.Shared.Rent(reader.ValueSpan.Length);
-                try
-                {
-                    return condition.MeetsText(rented.AsSpan(0, reader.CopyString(rented)), now);
-                }
-                finally
-                {
-                    ArrayPool<byte>.Shared.Return(rented);
-                }
+        ValueForm.Text => condition.MeetsText(value, now),
+        ValueForm.Number => condition.MeetsNumber(value, now),
+        _ => condition.Operator is FieldOperator.Exists or FieldOperator.NotExists,
+    };
 
-            case JsonTokenType.String:
-                return condition.MeetsText(reader.ValueSpan, now);
-            case JsonTokenType.Number:
-                return condition.MeetsNumber(reader.ValueSpan, now);
-            case JsonTokenType.True:
-                return condition.MeetsText("true"u8, now);
-            case JsonTokenType.False:
-                return condition.MeetsText("false"u8, now);
-            default:
-                return condition.Operator is FieldOperator.Exists or FieldOperator.NotExists;
-        }
+    private enum ValueForm
+    {
+        Text,
+        Number,
+        Container,
     }
 
     private struct State

@@ -204,7 +204,7 @@ public sealed class FieldExpression : IEquatable<FieldExpression>
     /// <summary>Whether an object meets every condition.</summary>
     /// <param name="json">One JSON object in UTF-8.</param>
     /// <param name="now">Time that <c>now</c> stands for.</param>
-    /// <exception cref="System.Text.Json.JsonException">The bytes are no JSON as far as they had to be read.</exception>
+    /// <exception cref="System.Text.Json.JsonException">The bytes are no JSON as far as they had to be looked at; what no path leads to is stepped over.</exception>
     public bool Matches(ReadOnlySpan<byte> json, DateTimeOffset now) => _evaluation is null || _evaluation.Matches(json, now);
 
     /// <inheritdoc/>

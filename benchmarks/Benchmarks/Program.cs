@@ -2,11 +2,11 @@ using MultiCluster.Benchmarks.Hosting;
 using MultiCluster.Benchmarks.Mirror;
 using MultiCluster.Benchmarks.Reads;
 
-if (await SystemPrograms.TryRunAsync(args) || await FleetReadPrograms.TryRunAsync(args) || MirrorPrograms.TryRun(args))
+if (await SystemPrograms.TryRunAsync(args) || await FleetReadPrograms.TryRunAsync(args) || await FieldFilters.TryRunAsync(args) || MirrorPrograms.TryRun(args))
 {
     return 0;
 }
 
 Console.Error.WriteLine(
-    "Usage: Benchmarks first-sync | event-latency | isolation | start | engine | fleet-reads | mirror-layouts | mirror-memory | mirror-ingest | mirror-read; see benchmarks/README.md.");
+    "Usage: Benchmarks first-sync | event-latency | isolation | start | engine | fleet-reads | field-filters | mirror-layouts | mirror-memory | mirror-ingest | mirror-read; see benchmarks/README.md.");
 return 2;

@@ -1,9 +1,12 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
+using MultiCluster.Kubernetes.Json;
 using MultiCluster.Kubernetes.Querying;
 
 namespace MultiCluster.Kubernetes.Tests.Querying;
@@ -12,8 +15,15 @@ public sealed class FieldExpressionProperties
 {
     private static readonly DateTimeOffset Now = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly string[] Names = ["a", "b", "c.d", "é'\\"];
-    private static readonly string[] Texts = ["", "x", "y z", "1", "1.0", "500m", "0.5", "1Gi", "1024Mi", "true", "2026-05-31T00:00:00Z", "it's", "q\"", "ü"];
+    private static readonly string[] Texts = ["", "x", "y z", "1", "1.0", "500m", "0.5", "1Gi", "1024Mi", "true", "2026-05-31T00:00:00Z", "it's", "q\"", "ü", "}]{[,:\"\\", "a text that is longer than the sixty-four bytes which are looked at in one step {"];
     private static readonly string[] Ordered = ["0", "1", "0.5", "500m", "1Gi", "-3", "2026-05-31T00:00:00Z", "2026-05-31", "now", "now-1d"];
+
+    private static readonly JsonSerializerOptions[] Ways =
+    [
+        new() { WriteIndented = true },
+        new() { WriteIndented = true, IndentCharacter = '\t', NewLine = "\r\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping },
+        new() { Encoder = JavaScriptEncoder.Create(new TextEncoderSettings()) },
+    ];
 
     private static readonly Gen<FieldPath> Paths =
         from first in Gen.Elements(Names)
@@ -55,6 +65,55 @@ public sealed class FieldExpressionProperties
         bool expected = expression.Conditions.All(c => Reference(c, node));
         Assert.True(expected == expression.Matches(json, Now), $"{expression} over {node.ToJsonString()}: expected {expected}");
     }).Check(Config.QuickThrowOnFailure.WithMaxTest(2000));
+
+    [Fact]
+    public void Matches_AnyWayToWriteTheObject_AnswersTheSame() => Prop.ForAll(Expressions.ToArbitrary(), Objects(4).ToArbitrary(), (expression, node) =>
+    {
+        bool expected = expression.Matches(Encoding.UTF8.GetBytes(node.ToJsonString()), Now);
+        foreach (JsonSerializerOptions way in Ways)
+        {
+            byte[] json = Encoding.UTF8.GetBytes(" " + node.ToJsonString(way) + "\n");
+            Assert.True(expected == expression.Matches(json, Now), $"{expression} over {node.ToJsonString(way)}: expected {expected}");
+        }
+    }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+
+    [Fact]
+    public void Matches_TwoMembersOfOneName_LooksAtBoth()
+    {
+        Assert.True(FieldExpression.TryParse("a = x, a = y", out FieldExpression? both, out _));
+        Assert.True(both.Matches("""{"a":"y","b":{"a":"z"},"a":"x"}"""u8, Now));
+        Assert.False(both.Matches("""{"a":"y","b":{"a":"x"},"a":"z"}"""u8, Now));
+    }
+
+    [Fact]
+    public void Matches_DamagedObject_AnswersOrSaysThatItIsNoJson() => Prop.ForAll(
+        Expressions.ToArbitrary(), Objects(4).ToArbitrary(), ArbMap.Default.GeneratorFor<int[]>().ToArbitrary(), (expression, node, damage) =>
+        {
+            byte[] json = Encoding.UTF8.GetBytes(node.ToJsonString());
+            foreach (int number in damage)
+            {
+                json[(uint)number % json.Length] = (byte)"\"\\{}[]:,u\0 \u007f"[(int)((uint)number / 7 % 12)];
+            }
+
+            ReadOnlySpan<byte> part = json.AsSpan(0, json.Length - (damage.Length % json.Length));
+            try
+            {
+                expression.Matches(part, Now);
+            }
+            catch (Exception e) when (JsonLimits.IsBadJson(e))
+            {
+                // The one other way to end.
+            }
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(3000));
+
+    [Fact]
+    public void Matches_NestedBeyondAllBounds_IsRefused()
+    {
+        var path = new FieldPath([FieldStep.Property("a"), .. Enumerable.Repeat(FieldStep.Every, 4000)]);
+        var expression = new FieldExpression([new FieldCondition(path, FieldOperator.Exists, [])]);
+        string json = $$"""{"a":{{new string('[', 4000)}}1{{new string(']', 4000)}}}""";
+        Assert.Throws<JsonException>(() => expression.Matches(Encoding.UTF8.GetBytes(json), Now));
+    }
 
     [Fact]
     public void Matches_ValueKnownBeforehand_AgreesWithReadingTheObject() => Prop.ForAll(

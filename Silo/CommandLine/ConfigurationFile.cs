@@ -4,6 +4,7 @@ using MultiCluster.Grains.Cluster;
 using MultiCluster.Grains.Fleet;
 using MultiCluster.Kubernetes.Transport;
 using MultiCluster.Kubernetes.Watching;
+using MultiCluster.Silo.Database;
 using MultiCluster.Silo.Hosting;
 
 namespace MultiCluster.Silo.CommandLine;
@@ -14,6 +15,7 @@ internal static class ConfigurationFile
     private static readonly Dictionary<string, Type[]> Sections = new(StringComparer.OrdinalIgnoreCase)
     {
         [ServiceSettings.Section] = [typeof(ServiceSettings)],
+        [DatabaseSettings.Section] = [typeof(DatabaseSettings)],
         [FleetOptions.Section] = [typeof(FleetOptions)],
         [MirrorOptions.Section] = [typeof(MirrorOptions), typeof(ReflectorOptions)],
         [HealthOptions.Section] = [typeof(HealthOptions)],

@@ -1,0 +1,46 @@
+-- Statements for the states of grains. A version of null writes a state that nobody has written before; any other must be
+-- the one that is stored. No row in the answer means that another writer was faster.
+
+--- ReadFromStorageKey
+SELECT payload AS PayloadBinary, version AS Version
+FROM grain_state
+WHERE service_id = @ServiceId AND grain_type = @GrainTypeString
+  AND key_high = @GrainIdN0 AND key_low = @GrainIdN1 AND key_text = coalesce(@GrainIdExtensionString::text, '');
+
+--- WriteToStorageKey
+WITH changed AS
+(
+    UPDATE grain_state
+    SET payload = @PayloadBinary, version = version + 1, written_at = now()
+    WHERE service_id = @ServiceId AND grain_type = @GrainTypeString
+      AND key_high = @GrainIdN0 AND key_low = @GrainIdN1 AND key_text = coalesce(@GrainIdExtensionString::text, '')
+      AND version = @GrainStateVersion::integer
+    RETURNING version
+),
+added AS
+(
+    INSERT INTO grain_state (service_id, grain_type, key_high, key_low, key_text, version, payload)
+    SELECT @ServiceId, @GrainTypeString, @GrainIdN0, @GrainIdN1, coalesce(@GrainIdExtensionString::text, ''), 1, @PayloadBinary
+    WHERE @GrainStateVersion::integer IS NULL
+    ON CONFLICT DO NOTHING
+    RETURNING version
+)
+SELECT version AS NewGrainStateVersion FROM changed
+UNION ALL
+SELECT version FROM added;
+
+--- ClearStorageKey
+UPDATE grain_state
+SET payload = NULL, version = version + 1, written_at = now()
+WHERE service_id = @ServiceId AND grain_type = @GrainTypeString
+  AND key_high = @GrainIdN0 AND key_low = @GrainIdN1 AND key_text = coalesce(@GrainIdExtensionString::text, '')
+  AND version = @GrainStateVersion::integer
+RETURNING version AS NewGrainStateVersion;
+
+--- DeleteStorageKey
+-- Answers with the version after the one that was deleted, which tells the caller that it was there.
+DELETE FROM grain_state
+WHERE service_id = @ServiceId AND grain_type = @GrainTypeString
+  AND key_high = @GrainIdN0 AND key_low = @GrainIdN1 AND key_text = coalesce(@GrainIdExtensionString::text, '')
+  AND version = @GrainStateVersion::integer
+RETURNING version + 1 AS NewGrainStateVersion;

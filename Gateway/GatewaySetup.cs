@@ -16,6 +16,9 @@ namespace MultiCluster.Gateway;
 /// <summary>The gateway: every surface over one read model.</summary>
 public static class GatewaySetup
 {
+    /// <summary>Tag of the health checks that <c>/readyz</c> runs.</summary>
+    public const string ReadyTag = OperationsSurface.ReadyTag;
+
     // Objects of 1.5 MB, etcd's limit, with room for a page of large ones; a page ends before it exceeds this.
     private const int MaxMessageBytes = 64 * 1024 * 1024;
 
@@ -43,15 +46,23 @@ public static class GatewaySetup
         services.AddGrpcHealthChecks();
         services.AddGrpcReflection();
         services.AddHttpSurface();
-        services.AddOperations();
+        services.AddFleetReadiness();
         return services;
+    }
+
+    /// <summary>Adds what every process of the service shows its operators, whether it has an API or not.</summary>
+    public static IServiceCollection AddMultiClusterOperations(this IServiceCollection services) => services.AddOperations();
+
+    /// <summary>Maps the operators' port; comes before everything else that is mapped.</summary>
+    public static void UseMultiClusterOperations(this WebApplication app)
+    {
+        // The operators' port knows nothing but its three paths, and the API's port knows nothing of them.
+        app.MapWhen(OperationsPort.Matches, OperationsSurface.Map);
     }
 
     /// <summary>Maps every surface.</summary>
     public static void UseMultiClusterGateway(this WebApplication app)
     {
-        // The operators' port knows nothing but its three paths, and the API's port knows nothing of them.
-        app.MapWhen(OperationsPort.Matches, OperationsSurface.Map);
         app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = Problems.WriteAsync, AllowStatusCode404Response = true });
         app.UseWhen(
             http => !http.Request.HasGrpcContentType(),

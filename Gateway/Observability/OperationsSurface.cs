@@ -11,14 +11,18 @@ namespace MultiCluster.Gateway.Observability;
 /// <remarks>Nothing here shows names of objects or credentials; figures carry the names of clusters.</remarks>
 internal static class OperationsSurface
 {
-    private const string ReadyTag = "ready";
+    /// <summary>Tag of the checks that <c>/readyz</c> runs.</summary>
+    public const string ReadyTag = "ready";
 
     public static IServiceCollection AddOperations(this IServiceCollection services)
     {
         services.AddSingleton<PrometheusText>();
-        services.AddHealthChecks().AddCheck<FleetKnownCheck>("fleet", tags: [ReadyTag]);
+        services.AddHealthChecks();
         return services;
     }
+
+    public static void AddFleetReadiness(this IServiceCollection services) =>
+        services.AddHealthChecks().AddCheck<FleetKnownCheck>("fleet", tags: [ReadyTag]);
 
     public static void Map(IApplicationBuilder app) => app.Run(AnswerAsync);
 

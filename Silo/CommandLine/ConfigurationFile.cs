@@ -16,6 +16,7 @@ internal static class ConfigurationFile
     {
         [ServiceSettings.Section] = [typeof(ServiceSettings)],
         [DatabaseSettings.Section] = [typeof(DatabaseSettings)],
+        [SiloNetworkSettings.Section] = [typeof(SiloNetworkSettings)],
         [FleetOptions.Section] = [typeof(FleetOptions)],
         [MirrorOptions.Section] = [typeof(MirrorOptions), typeof(ReflectorOptions)],
         [HealthOptions.Section] = [typeof(HealthOptions)],

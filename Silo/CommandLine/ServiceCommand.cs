@@ -77,11 +77,14 @@ internal static class ServiceCommand
         // Read before anything starts: a broken file registers nothing.
         ImmutableArray<KubeconfigContext> contexts = ReadContexts(parsed);
         IConfigurationRoot configuration = ReadConfiguration(parsed);
-        await using Service service = Service.Create(Settings(parsed, configuration), builder =>
+        ServiceSettings settings = Settings(parsed, configuration);
+        if (settings.Role == ServiceRole.Silo && !contexts.IsEmpty)
         {
-            builder.Configuration.AddConfiguration(configuration);
-            ExecPlugins.Allow(builder.Configuration, parsed.GetValue(AllowExec));
-        });
+            throw new ServiceStartException("--kubeconfig registers clusters through a gateway, and Service:Role is Silo; give it to a process that is a gateway.");
+        }
+
+        await using Service service = await Service.CreateAsync(
+            settings, configuration, builder => ExecPlugins.Allow(builder.Configuration, parsed.GetValue(AllowExec)), stop);
         await service.StartAsync(stop);
         await output.WriteLineAsync(StartScreen.Served(service));
         await StartRegistration.RegisterAsync(service, contexts, output, stop);

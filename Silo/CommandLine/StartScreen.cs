@@ -7,6 +7,15 @@ internal static class StartScreen
 {
     public static string Served(Service service)
     {
+        if (service.Role == ServiceRole.Silo)
+        {
+            return $"""
+                MultiCluster silo is running.
+                  health        {service.OperationsAddress?.ToString() ?? "off"}
+
+                """;
+        }
+
         string token = service.IsFirstStart
             ? $"  admin token   {service.Token.Value}\n                (also in {Path.Combine(service.DataDirectoryPath, "admin-token")})"
             : $"  admin token   in {Path.Combine(service.DataDirectoryPath, "admin-token")}";

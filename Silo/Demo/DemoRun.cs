@@ -56,7 +56,7 @@ internal static class DemoRun
 
     private static async Task<Service> StartServiceAsync(ServiceSettings settings, CancellationToken stop)
     {
-        Service service = Create(settings);
+        Service service = await CreateAsync(settings, stop);
         try
         {
             await service.StartAsync(stop);
@@ -68,20 +68,20 @@ internal static class DemoRun
             await service.DisposeAsync();
             settings.Listen = "127.0.0.1:0";
             settings.ListenMetrics = "127.0.0.1:0";
-            service = Create(settings);
+            service = await CreateAsync(settings, stop);
             await service.StartAsync(stop);
             return service;
         }
     }
 
-    private static Service Create(ServiceSettings settings) => Service.Create(settings, builder =>
+    private static Task<Service> CreateAsync(ServiceSettings settings, CancellationToken stop) => Service.CreateAsync(settings, configuration: null, builder =>
     {
         // An outage shall show while one watches: within some six seconds instead of thirty.
         builder.Services.Configure<HealthOptions>(o => o.ProbeInterval = TimeSpan.FromSeconds(2));
 
         // The screen tells the story; failing probes of a cluster that is meant to fail would only hide it.
         builder.Logging.SetMinimumLevel(LogLevel.Error);
-    });
+    }, stop);
 
     private static async Task RegisterAsync(Service service, SimulatedCluster[] members, CancellationToken stop)
     {

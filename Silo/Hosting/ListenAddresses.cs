@@ -4,16 +4,20 @@ using System.Net.Sockets;
 namespace MultiCluster.Silo.Hosting;
 
 /// <summary>Where the service is to listen.</summary>
-/// <param name="Api">Address of the API.</param>
+/// <param name="Api">Address of the API; null for none.</param>
 /// <param name="Operations">Address of health and metrics; null for none.</param>
-internal sealed record ListenAddresses(IPEndPoint Api, IPEndPoint? Operations)
+internal sealed record ListenAddresses(IPEndPoint? Api, IPEndPoint? Operations)
 {
     /// <summary>Tries the addresses out, so that a start that cannot succeed says which of them is at fault.</summary>
     /// <remarks>Somebody may take a port between this and the start; the start fails then, with less of an explanation.</remarks>
     /// <exception cref="ServiceStartException">One cannot be listened on.</exception>
     public void Check()
     {
-        Check(Api, "--listen");
+        if (Api is not null)
+        {
+            Check(Api, "--listen");
+        }
+
         if (Operations is not null)
         {
             Check(Operations, "--listen-metrics");

@@ -19,7 +19,7 @@ using MultiCluster.Silo.Engines;
 
 namespace MultiCluster.Silo.Hosting;
 
-/// <summary>The whole service in one process: silo, gateway, data directory.</summary>
+/// <summary>One process of the service: silo, gateway or both, with its data directory.</summary>
 /// <remarks>Started once, disposed once. Its addresses are known after <see cref="StartAsync"/>.</remarks>
 public sealed class Service : IAsyncDisposable
 {
@@ -36,38 +36,42 @@ public sealed class Service : IAsyncDisposable
     private static readonly TimeSpan ShutdownDeadline = TimeSpan.FromSeconds(15);
 
     private readonly DataDirectory _data;
-    private readonly ServingCertificates _certificates;
+    private readonly EngineSetup _engine;
     private readonly ListenAddresses _listen;
+    private readonly ServiceSecrets? _secrets;
 
-    private Service(WebApplication app, DataDirectory data, ServingCertificates certificates, AdminToken token, bool firstStart, ListenAddresses listen)
+    private Service(WebApplication app, DataDirectory data, EngineSetup engine, ServiceSecrets? secrets, ListenAddresses listen, ServiceRole role)
     {
         App = app;
-        _listen = listen;
+        Role = role;
         _data = data;
-        _certificates = certificates;
-        Token = token;
-        IsFirstStart = firstStart;
+        _engine = engine;
+        _secrets = secrets;
+        _listen = listen;
     }
 
     /// <summary>The host.</summary>
     public WebApplication App { get; }
 
+    /// <summary>What this process does.</summary>
+    public ServiceRole Role { get; }
+
     /// <summary>Services of the host.</summary>
     public IServiceProvider Services => App.Services;
 
-    /// <summary>The admin token.</summary>
-    public AdminToken Token { get; }
+    /// <summary>The admin token. Not in a process that is a silo only.</summary>
+    public AdminToken Token => Secrets.Token;
 
     /// <summary>Whether this start created the admin token.</summary>
-    public bool IsFirstStart { get; }
+    public bool IsFirstStart => Secrets.IsFirstStart;
 
     /// <summary>Absolute path of the data directory.</summary>
     public string DataDirectoryPath => _data.Path;
 
-    /// <summary>What clients trust, in PEM.</summary>
-    public string AuthorityPem => _certificates.AuthorityPem;
+    /// <summary>What clients trust, in PEM. Not in a process that is a silo only.</summary>
+    public string AuthorityPem => Secrets.Certificates.AuthorityPem;
 
-    /// <summary>Address of the API.</summary>
+    /// <summary>Address of the API. Not in a process that is a silo only.</summary>
     public Uri Address { get; private set; } = new("https://127.0.0.1/");
 
     /// <summary>Address of health and metrics; null where they are switched off.</summary>
@@ -76,47 +80,86 @@ public sealed class Service : IAsyncDisposable
     /// <summary>The kubeconfig for clients of this service.</summary>
     public string KubeconfigPath => Path.Combine(DataDirectoryPath, KubeconfigFile.FileName);
 
+    private ServiceSecrets Secrets => _secrets ?? throw new InvalidOperationException("A silo without a gateway has no API.");
+
     /// <summary>Composes the service. Nothing listens yet.</summary>
     /// <param name="settings">Where to listen and to keep data.</param>
+    /// <param name="configuration">Settings of everything else; null for those of the environment alone.</param>
     /// <param name="configure">Last word on the host, for the demo and for tests.</param>
+    /// <param name="cancellationToken">Ends the wait for what the engine needs, such as a database.</param>
     /// <exception cref="ServiceStartException">Something is wrong with the settings or the data directory.</exception>
-    public static Service Create(ServiceSettings settings, Action<WebApplicationBuilder>? configure = null)
+    /// <exception cref="Database.DatabaseException">The engine needs a database, and it cannot be used.</exception>
+    public static async Task<Service> CreateAsync(
+        ServiceSettings settings,
+        IConfiguration? configuration = null,
+        Action<WebApplicationBuilder>? configure = null,
+        CancellationToken cancellationToken = default)
     {
-        IPEndPoint api = ServiceSettings.Endpoint(settings.Listen, "Service:Listen (--listen)");
+        ArgumentNullException.ThrowIfNull(settings);
+        bool hasApi = settings.Role != ServiceRole.Silo;
+        IPEndPoint? api = hasApi ? ServiceSettings.Endpoint(settings.Listen, "Service:Listen (--listen)") : null;
         IPEndPoint? operations = settings.ListenMetrics.Length == 0
             ? null
             : ServiceSettings.Endpoint(settings.ListenMetrics, "Service:ListenMetrics (--listen-metrics)");
         DataDirectory data = DataDirectory.Open(settings.DataDirectory);
+        EngineSetup? engine = null;
+        ServiceSecrets? secrets = null;
         try
         {
-            ServingCertificates certificates = ServingCertificates.LoadOrCreate(data.Path, CertificateNames(settings, api), TimeProvider.System);
-            AdminToken token = AdminToken.LoadOrCreate(data.Path, out bool created);
             WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "MultiCluster", ContentRootPath = AppContext.BaseDirectory });
             builder.Configuration.AddEnvironmentVariables("MULTICLUSTER_");
+            if (configuration is not null)
+            {
+                builder.Configuration.AddConfiguration(configuration);
+            }
+
+            engine = await EngineSetup.CreateAsync(settings, builder.Configuration, data.Path, cancellationToken);
+            secrets = api is null ? null : await ServiceSecrets.OpenAsync(engine, data.Path, CertificateNames(settings, api), cancellationToken);
             builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
             builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
             builder.Logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
             builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownDeadline);
             builder.Services.AddSingleton(TimeProvider.System);
-            builder.Services.AddDataProtection().SetApplicationName("MultiCluster").PersistKeysToFileSystem(new DirectoryInfo(Path.Combine(data.Path, DataDirectory.KeysFolder)));
+            builder.Services.AddDataProtection().SetApplicationName("MultiCluster");
             builder.WebHost.UseKestrelHttpsConfiguration();
-            builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, api, operations, certificates));
-            builder.UseOrleans(silo => EngineSetup.Configure(silo, data.Path));
-            builder.Services.AddMultiClusterGrains();
-            builder.Services.AddMultiClusterGateway(token);
+            builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, api, operations, secrets?.Certificates));
+            engine.Configure(builder);
+            if (settings.Role != ServiceRole.Gateway)
+            {
+                builder.Services.AddMultiClusterGrains();
+            }
+
+            builder.Services.AddMultiClusterOperations();
+            if (secrets is not null)
+            {
+                builder.Services.AddMultiClusterGateway(secrets.Token);
+            }
+
             configure?.Invoke(builder);
             WebApplication app = builder.Build();
-            app.UseMultiClusterGateway();
-            return new Service(app, data, certificates, token, created, new ListenAddresses(api, operations));
+            app.UseMultiClusterOperations();
+            if (secrets is not null)
+            {
+                app.UseMultiClusterGateway();
+            }
+
+            engine.Map(app);
+            return new Service(app, data, engine, secrets, new ListenAddresses(api, operations), settings.Role);
         }
-        catch (InvalidDataException e)
+        catch (Exception e)
         {
+            secrets?.Dispose();
+            if (engine is not null)
+            {
+                await engine.DisposeAsync();
+            }
+
             data.Dispose();
-            throw new ServiceStartException(e.Message);
-        }
-        catch
-        {
-            data.Dispose();
+            if (e is InvalidDataException)
+            {
+                throw new ServiceStartException(e.Message);
+            }
+
             throw;
         }
     }
@@ -138,9 +181,12 @@ public sealed class Service : IAsyncDisposable
         }
 
         ICollection<string> addresses = App.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
-        Address = Reachable(addresses.First(a => a.StartsWith("https:", StringComparison.Ordinal)));
         OperationsAddress = addresses.FirstOrDefault(a => a.StartsWith("http:", StringComparison.Ordinal)) is { } plain ? Reachable(plain) : null;
-        KubeconfigFile.Write(DataDirectoryPath, Address, AuthorityPem, Token);
+        if (_secrets is not null)
+        {
+            Address = Reachable(addresses.First(a => a.StartsWith("https:", StringComparison.Ordinal)));
+            KubeconfigFile.Write(DataDirectoryPath, Address, AuthorityPem, Token);
+        }
     }
 
     /// <summary>Writes a file into the data directory that only its owner reads.</summary>
@@ -150,7 +196,8 @@ public sealed class Service : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await App.DisposeAsync();
-        _certificates.Dispose();
+        await _engine.DisposeAsync();
+        _secrets?.Dispose();
         _data.Dispose();
     }
 
@@ -170,7 +217,7 @@ public sealed class Service : IAsyncDisposable
         }
     }
 
-    private static void Listen(KestrelServerOptions kestrel, IPEndPoint api, IPEndPoint? operations, ServingCertificates certificates)
+    private static void Listen(KestrelServerOptions kestrel, IPEndPoint? api, IPEndPoint? operations, ServingCertificates? certificates)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = MaxRequestBody;
@@ -179,15 +226,19 @@ public sealed class Service : IAsyncDisposable
         kestrel.Limits.Http2.MaxRequestHeaderFieldSize = MaxRequestLine;
         kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
         kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
-        kestrel.Listen(api, endpoint =>
+        if (api is not null && certificates is not null)
         {
-            endpoint.Protocols = HttpProtocols.Http1AndHttp2;
-            endpoint.UseHttps(https =>
+            kestrel.Listen(api, endpoint =>
             {
-                https.ServerCertificate = certificates.Serving;
-                https.ServerCertificateChain = certificates.Chain;
+                endpoint.Protocols = HttpProtocols.Http1AndHttp2;
+                endpoint.UseHttps(https =>
+                {
+                    https.ServerCertificate = certificates.Serving;
+                    https.ServerCertificateChain = certificates.Chain;
+                });
             });
-        });
+        }
+
         if (operations is not null)
         {
             kestrel.Listen(operations, endpoint =>

@@ -9,6 +9,14 @@ public sealed class ServiceSettings
     /// <summary>Section of the configuration.</summary>
     public const string Section = "Service";
 
+    /// <summary>What this process does for the service.</summary>
+    /// <value>Default <see cref="ServiceRole.All"/>. The others need the build for several machines (<c>Engine=Orleans</c>).</value>
+    public ServiceRole Role { get; set; } = ServiceRole.All;
+
+    /// <summary>Name of the service that this process belongs to; the same in all its processes. A database belongs to one service.</summary>
+    /// <value>Default <c>multicluster</c>. Matters only on several machines.</value>
+    public string ClusterId { get; set; } = "multicluster";
+
     /// <summary>Address and port of the API, over TLS.</summary>
     /// <value>Default <c>127.0.0.1:8443</c>: nothing is offered to the network before somebody says so. Port 0 takes a free one.</value>
     public string Listen { get; set; } = "127.0.0.1:8443";
@@ -41,6 +49,19 @@ public sealed class ServiceSettings
             ? endpoint
             : throw new ServiceStartException($"{setting} is '{text}', and must be ADDRESS:PORT such as 127.0.0.1:8443 or 0.0.0.0:8443.");
     }
+}
+
+/// <summary>What a process does for the service.</summary>
+public enum ServiceRole
+{
+    /// <summary>Grains and API in one process.</summary>
+    All,
+
+    /// <summary>Grains only: owns member clusters, and listens for other silos, gateways and operators.</summary>
+    Silo,
+
+    /// <summary>API only: authenticates, fans out, merges and streams; owns nothing and can be stopped at any time.</summary>
+    Gateway,
 }
 
 /// <summary>The service cannot start; the message says what to do.</summary>

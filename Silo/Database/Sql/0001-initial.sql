@@ -78,3 +78,11 @@ CREATE TABLE data_protection_key
     xml        text        NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- What all gateways of the service must have in common, such as the authority that clients trust. Encrypted with the keys above.
+CREATE TABLE shared_file
+(
+    name       text        PRIMARY KEY,
+    content    text        NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);

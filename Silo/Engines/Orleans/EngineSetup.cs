@@ -1,23 +1,166 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.DataProtection.KeyManagement;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using MultiCluster.Gateway;
+using MultiCluster.Grains;
+using MultiCluster.Silo.Database;
 using MultiCluster.Silo.Hosting;
+using Npgsql;
+using Orleans.Configuration;
+using Orleans.Dashboard;
 using Orleans.Hosting;
+using Orleans.Serialization;
+using Orleans.Storage;
 
 namespace MultiCluster.Silo.Engines;
 
-/// <summary>What only Orleans knows: membership, states and reminders are in PostgreSQL.</summary>
-internal static class EngineSetup
+/// <summary>What only Orleans knows: membership, states, reminders and keys are in PostgreSQL, and the process may be a silo, a gateway or both.</summary>
+internal sealed class EngineSetup : IAsyncDisposable
 {
     /// <summary>Name of the engine, for the log of the start.</summary>
     public const string Name = "Orleans";
 
     private const string Invariant = "Npgsql";
 
-    public static void Configure(ISiloBuilder silo, string dataDirectory)
+    // A killed process is noticed at once, because its connections break; a hung one after three probes of at most two seconds.
+    // Shorter ones took a busy machine for a dead one.
+    private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxProbeTimeout = TimeSpan.FromSeconds(2);
+    private const int MissedProbes = 3;
+
+    private readonly ServiceSettings _settings;
+    private readonly SiloNetworkSettings _network;
+    private readonly string _directory;
+    private readonly NpgsqlDataSource _database;
+    private readonly string _connectionString;
+
+    private EngineSetup(ServiceSettings settings, SiloNetworkSettings network, string directory, string connectionString)
     {
-        string connection = silo.Configuration.GetConnectionString("Orleans")
-            ?? throw new ServiceStartException("Set ConnectionStrings:Orleans to the PostgreSQL database of the service.");
-        silo.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, connection));
-        silo.AddAdoNetGrainStorage("clusters", o => (o.Invariant, o.ConnectionString) = (Invariant, connection));
-        silo.UseAdoNetReminderService(o => (o.Invariant, o.ConnectionString) = (Invariant, connection));
+        _settings = settings;
+        _network = network;
+        _directory = directory;
+        _connectionString = connectionString;
+        _database = NpgsqlDataSource.Create(connectionString);
     }
+
+    /// <summary>Makes sure that the database is there, is of this build's version, and belongs to this service.</summary>
+    /// <exception cref="DatabaseException">It is not, or does not.</exception>
+    public static async Task<EngineSetup> CreateAsync(ServiceSettings settings, IConfiguration configuration, string directory, CancellationToken cancellationToken)
+    {
+        if (string.IsNullOrWhiteSpace(settings.ClusterId))
+        {
+            throw new ServiceStartException("Service:ClusterId is empty; give the service a name, the same in all its processes.");
+        }
+
+        DatabaseSettings database = configuration.GetSection(DatabaseSettings.Section).Get<DatabaseSettings>() ?? new DatabaseSettings();
+        SiloNetworkSettings network = configuration.GetSection(SiloNetworkSettings.Section).Get<SiloNetworkSettings>() ?? new SiloNetworkSettings();
+        var engine = new EngineSetup(settings, network, directory, database.ToConnectionString());
+        try
+        {
+            await new DatabaseSchema(engine._database).CheckAsync(settings.ClusterId, cancellationToken);
+            return engine;
+        }
+        catch
+        {
+            await engine.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Runs <paramref name="open"/> with the files that the whole service has in common, and shares those it creates.</summary>
+    public async Task ShareFilesAsync(IReadOnlyList<string> names, Action open, CancellationToken cancellationToken)
+    {
+        await using ServiceProvider keys = ProtectWithSharedKeys(new ServiceCollection()).BuildServiceProvider();
+        await new SharedFiles(_database, keys.GetDataProtector("MultiCluster.SharedFiles")).ShareAsync(_directory, names, open, cancellationToken);
+    }
+
+    /// <summary>Adds the engine to the host.</summary>
+    public void Configure(WebApplicationBuilder builder)
+    {
+        ProtectWithSharedKeys(builder.Services);
+        builder.Services.AddSingleton(_database);
+
+        // Orleans tells at length how it is configured; what an operator must know are its warnings.
+        builder.Logging.AddFilter("Orleans", LogLevel.Warning);
+
+        // It recommends the server's garbage collection at each start; ours is chosen for many small processes per machine.
+        builder.Logging.AddFilter("Orleans.Runtime.Silo", LogLevel.Error);
+        builder.Services.AddHealthChecks().AddCheck<DatabaseCheck>("database", tags: [GatewaySetup.ReadyTag]);
+        if (_settings.Role == ServiceRole.Gateway)
+        {
+            builder.UseOrleansClient(ConfigureClient);
+        }
+        else
+        {
+            builder.UseOrleans(ConfigureSilo);
+        }
+    }
+
+    /// <summary>Maps the dashboard, for those who may use the API.</summary>
+    public void Map(WebApplication app)
+    {
+        if (_network.Dashboard && _settings.Role != ServiceRole.Silo)
+        {
+            app.MapOrleansDashboard("/orleans").RequireAuthorization();
+        }
+    }
+
+    public ValueTask DisposeAsync() => _database.DisposeAsync();
+
+    private IServiceCollection ProtectWithSharedKeys(IServiceCollection services)
+    {
+        services.AddDataProtection().SetApplicationName("MultiCluster");
+        return services.Configure<KeyManagementOptions>(o => o.XmlRepository = new DatabaseKeyRepository(_database));
+    }
+
+    private void ConfigureSilo(ISiloBuilder silo)
+    {
+        (IPEndPoint forSilos, IPEndPoint forGateways, IPAddress advertised) = _network.Endpoints();
+        silo.Configure<ClusterOptions>(SetName);
+        silo.Configure<EndpointOptions>(o =>
+        {
+            o.AdvertisedIPAddress = advertised;
+            o.SiloPort = forSilos.Port;
+            o.GatewayPort = forGateways.Port;
+            o.SiloListeningEndpoint = forSilos;
+            o.GatewayListeningEndpoint = forGateways;
+        });
+        silo.Configure<ClusterMembershipOptions>(o =>
+        {
+            o.ProbeTimeout = ProbeTimeout;
+            o.MaxProbeTimeout = MaxProbeTimeout;
+            o.NumMissedProbesLimit = MissedProbes;
+        });
+        silo.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
+        silo.UseAdoNetReminderService(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
+        silo.AddAdoNetGrainStorage(GrainsServiceCollectionExtensions.StorageName, options => options.Configure<Serializer>((o, serializer) =>
+        {
+            (o.Invariant, o.ConnectionString) = (Invariant, _connectionString);
+
+            // The same codec as for messages: members are known by number, so a later build reads what an earlier one wrote.
+            o.GrainStorageSerializer = new OrleansGrainStorageSerializer(serializer);
+            o.DeleteStateOnClear = true;
+        }));
+        if (_network.Dashboard)
+        {
+            silo.AddDashboard(o => o.HideTrace = true);
+        }
+    }
+
+    private void ConfigureClient(IClientBuilder client)
+    {
+        client.Configure<ClusterOptions>(SetName);
+        client.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
+        if (_network.Dashboard)
+        {
+            client.AddDashboard(o => o.HideTrace = true);
+        }
+    }
+
+    private void SetName(ClusterOptions options) => options.ClusterId = options.ServiceId = _settings.ClusterId;
 }

@@ -37,9 +37,9 @@ internal sealed class ServiceHost : IAsyncDisposable
     public static async Task<ServiceHost> StartAsync(Action<WebApplicationBuilder>? configure = null)
     {
         DirectoryInfo data = Directory.CreateTempSubdirectory("mc-bench-");
-        Service service = Service.Create(
+        Service service = await Service.CreateAsync(
             new ServiceSettings { Listen = "127.0.0.1:0", ListenMetrics = "", DataDirectory = data.FullName },
-            builder =>
+            configure: builder =>
             {
                 builder.Logging.ClearProviders();
                 configure?.Invoke(builder);

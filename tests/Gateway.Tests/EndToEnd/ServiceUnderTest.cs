@@ -98,9 +98,9 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
 
     private async Task StartServiceAsync()
     {
-        _service = Service.Create(
+        _service = await Service.CreateAsync(
             new ServiceSettings { Listen = "127.0.0.1:0", ListenMetrics = "127.0.0.1:0", DataDirectory = DataDirectory },
-            builder =>
+            configure: builder =>
             {
                 builder.Logging.ClearProviders();
                 builder.Services.Configure<HealthOptions>(o => o.ProbeInterval = TimeSpan.FromMilliseconds(200));

@@ -1,0 +1,58 @@
+using System.Net;
+
+namespace MultiCluster.Silo.Hosting;
+
+/// <summary>Where the processes of a service on several machines reach each other. The in-process engine does not use it.</summary>
+/// <remarks>The connections are neither encrypted nor authenticated: keep both ports inside a network that only the service's own processes reach.</remarks>
+public sealed class SiloNetworkSettings
+{
+    /// <summary>Section of the configuration.</summary>
+    public const string Section = "SiloNetwork";
+
+    /// <summary>Address and port where a silo listens for other silos.</summary>
+    /// <value>Default <c>127.0.0.1:11111</c>; <c>0.0.0.0:11111</c> for all addresses of the machine. Port 0 takes a free one.</value>
+    public string ListenSilo { get; set; } = "127.0.0.1:11111";
+
+    /// <summary>Address and port where a silo listens for gateways.</summary>
+    /// <value>Default <c>127.0.0.1:30000</c>. Port 0 takes a free one.</value>
+    public string ListenGateway { get; set; } = "127.0.0.1:30000";
+
+    /// <summary>Address under which others reach this silo, such as the IP of its pod.</summary>
+    /// <value>Default none: the address it listens on, which must then be a single one.</value>
+    public string AdvertisedAddress { get; set; } = "";
+
+    /// <summary>Whether the silos collect figures of every call for the Orleans dashboard at <c>/orleans</c> of the API.</summary>
+    /// <value>Default true. It costs about a third of the calls that a silo can do at most, and 80 MiB.</value>
+    public bool Dashboard { get; set; } = true;
+
+    /// <summary>The endpoints, with ports drawn where they are 0.</summary>
+    /// <exception cref="ServiceStartException">An address cannot be read, or nobody could reach the silo at it.</exception>
+    internal (IPEndPoint Silo, IPEndPoint Gateway, IPAddress Advertised) Endpoints()
+    {
+        IPEndPoint silo = WithPort(ServiceSettings.Endpoint(ListenSilo, $"{Section}:{nameof(ListenSilo)}"));
+        IPEndPoint gateway = WithPort(ServiceSettings.Endpoint(ListenGateway, $"{Section}:{nameof(ListenGateway)}"));
+        if (AdvertisedAddress.Length > 0)
+        {
+            return IPAddress.TryParse(AdvertisedAddress, out IPAddress? given)
+                ? (silo, gateway, given)
+                : throw new ServiceStartException($"{Section}:{nameof(AdvertisedAddress)} is '{AdvertisedAddress}', and must be an IP address under which other machines reach this silo.");
+        }
+
+        return silo.Address.Equals(IPAddress.Any) || silo.Address.Equals(IPAddress.IPv6Any)
+            ? throw new ServiceStartException($"{Section}:{nameof(ListenSilo)} listens on every address; say with {Section}:{nameof(AdvertisedAddress)} at which of them others reach this silo.")
+            : (silo, gateway, silo.Address);
+    }
+
+    // Orleans wants to know its ports before it listens.
+    private static IPEndPoint WithPort(IPEndPoint endpoint)
+    {
+        if (endpoint.Port != 0)
+        {
+            return endpoint;
+        }
+
+        using var probe = new System.Net.Sockets.TcpListener(endpoint);
+        probe.Start();
+        return (IPEndPoint)probe.LocalEndpoint;
+    }
+}

@@ -260,7 +260,8 @@ internal sealed partial class FleetGrain : Grain, IFleetGrain, IDisposable
                 // Registration writes the cluster first and the fleet last, removal the other way round, so a cluster
                 // that knows nothing of itself will not come back. Its last change was before now.
                 LogLeftoverDropped(_logger, entry.Name, entry.Uid);
-                await this.AsReference<IFleetGrain>().DismissAsync(entry.Name, _clock.Now());
+                // It does so in a turn of its own, for which a grain that stops has no time any more, while it waits for this loop.
+                await this.AsReference<IFleetGrain>().DismissAsync(entry.Name, _clock.Now()).WaitAsync(stop);
             }
         }
         catch (Exception e) when (!stop.IsCancellationRequested)

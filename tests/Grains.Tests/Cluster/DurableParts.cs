@@ -17,6 +17,9 @@ internal sealed class DurableParts : IGrainStorage
     /// <summary>Fails the writes whose state name is this; null for none.</summary>
     public string? FailWritesOf { get; set; }
 
+    /// <summary>Every write waits for this.</summary>
+    public Task Writable { get; set; } = Task.CompletedTask;
+
     /// <summary>All that is stored, for searches of what must not be there.</summary>
     public IEnumerable<string> Records => _records.Values.Select(record => record.Json);
 
@@ -29,18 +32,18 @@ internal sealed class DurableParts : IGrainStorage
         return Task.CompletedTask;
     }
 
-    public Task WriteStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
+    public async Task WriteStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)
     {
         if (FailWritesOf == stateName)
         {
             throw new IOException("The disk is full.");
         }
 
+        await Writable;
         string tag = Interlocked.Increment(ref _tags).ToString();
         _records[Key(stateName, grainId)] = (JsonSerializer.Serialize(grainState.State), tag);
         grainState.ETag = tag;
         grainState.RecordExists = true;
-        return Task.CompletedTask;
     }
 
     public Task ClearStateAsync<T>(string stateName, GrainId grainId, IGrainState<T> grainState)

@@ -4,6 +4,7 @@ using MultiCluster.Clusters;
 using MultiCluster.Fleet;
 using MultiCluster.Grains.Fleet;
 using MultiCluster.Grains.Tests.Cluster;
+using Orleans.Runtime;
 
 namespace MultiCluster.Grains.Tests.Fleet;
 
@@ -155,6 +156,51 @@ public sealed class FleetGrainTests
         FleetChange fleet = await second.Fleet.GetAsync();
         Assert.True(fleet.Version > before);
         Assert.Equal("a", Assert.Single(fleet.Clusters).Name);
+    }
+
+    [Fact]
+    public async Task Stop_WhileALeftoverIsDropped_DoesNotWaitForItself()
+    {
+        var durable = new DurableParts();
+        await using (FleetHost first = await FleetHost.StartAsync(durable, DoNotSweep))
+        {
+            await first.Fleet.AdmitAsync(Entry("leftover"));
+        }
+
+        var written = new TaskCompletionSource();
+        durable.Writable = written.Task;
+        FleetHost second = await FleetHost.StartAsync(durable, DoNotSweep);
+        Task joining = second.Fleet.AdmitAsync(Entry("joining"));   // keeps the turn that the dismissal of the leftover waits for
+        await UntilAsync(() => Task.FromResult(second.Log.Any(line => line.Contains("LeftoverDropped", StringComparison.Ordinal))));
+
+        Task stopping = second.DisposeAsync().AsTask();
+        int others = 0;
+        await UntilAsync(async () =>
+        {
+            try
+            {
+                await second.Cluster($"other-{others++}").DescribeAsync();
+                return false;
+            }
+            catch (Exception e) when (e is SiloUnavailableException or InvalidOperationException)
+            {
+                return true;
+            }
+        });
+        written.SetResult();
+        await joining.WaitAsync(FleetHost.Patience);
+        await stopping.WaitAsync(FleetHost.Patience);
+
+        Assert.DoesNotContain(second.Log, line => line.StartsWith("Warning Grain", StringComparison.Ordinal));   // that one did not end in time
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> holds)
+    {
+        using var deadline = new CancellationTokenSource(FleetHost.Patience);
+        while (!await holds())
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, deadline.Token);
+        }
     }
 
     // These entries have no cluster behind them, and the sweep would rightly drop them.

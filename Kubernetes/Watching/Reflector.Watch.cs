@@ -30,6 +30,7 @@ public sealed partial class Reflector
         {
             if (watch is null)
             {
+                Publish(status => status.Phase == ReflectorPhase.Watching ? status : status with { Phase = ReflectorPhase.Opening });
                 if (_verifyRevision && await AskRevisionAsync(stop) is { } newest && newest.IsBefore(_revision))
                 {
                     _verifyRevision = false;

@@ -17,8 +17,11 @@ public enum ReflectorPhase
     /// <summary>A watch is open, or being opened again in its normal life.</summary>
     Watching,
 
-    /// <summary>Waiting after a failure.</summary>
+    /// <summary>Waiting after a failure; whoever is told of it can end the wait.</summary>
     BackingOff,
+
+    /// <summary>Opening the first watch after a list, or one after a failure.</summary>
+    Opening,
 }
 
 /// <summary>The state of one reflector at one moment; immutable.</summary>

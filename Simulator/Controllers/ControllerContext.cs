@@ -34,11 +34,39 @@ internal sealed class ControllerContext
 
     public void Enqueue(ResourceName resource, string key) => _enqueue(resource, key);
 
+    /// <summary>Creates an object.</summary>
+    /// <exception cref="StatusException">Refused; 404 or 409 also when the owner is not what the cache believes it to be.</exception>
     public JsonObject Create(ResourceName resource, JsonObject obj, string manager = "kube-controller-manager")
     {
+        RequireLivingOwners(obj);
         JsonObject stored = Store.Create(resource, obj, manager);
         Cache.Put(resource, stored);
         return stored;
+    }
+
+    // Each kind has a watch of its own, so the loss of a dependent may be heard of before that of its owner. What is
+    // collected must not be made again, so the owner is asked for and not remembered, as real controllers do before they adopt.
+    private void RequireLivingOwners(JsonObject obj)
+    {
+        foreach (string uid in obj.Items("metadata", "ownerReferences").Select(owner => owner.TextAt("uid")))
+        {
+            if (Cache.Find(uid) is not { } known || Cache.Get(known.Resource, known.Key) is not { } cached)
+            {
+                continue;
+            }
+
+            string ns = cached.TextAt("metadata", "namespace");
+            JsonObject? owner = Store.Get(known.Resource, ns.Length == 0 ? null : ns, cached.TextAt("metadata", "name"));
+            if (owner?.TextAt("metadata", "uid") != uid)
+            {
+                throw new StatusException(404, "NotFound", $"The owner {known.Key} is gone.");
+            }
+
+            if (Selectors.IsEnding(owner) && !Selectors.IsEnding(cached))
+            {
+                throw new StatusException(409, "Conflict", $"The owner {known.Key} is being deleted.");
+            }
+        }
     }
 
     public JsonObject Update(ResourceName resource, JsonObject obj, string subresource = "", string manager = "kube-controller-manager")

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Frozen;
 using System.Text.Json.Nodes;
 using System.Threading.Channels;
@@ -37,10 +38,12 @@ internal sealed class ControllerLoop : IAsyncDisposable
     private readonly Dictionary<(ResourceName, string), DateTimeOffset> _wakeups = [];
     private readonly Dictionary<(ResourceName, string), int> _conflicts = [];
     private readonly FrozenDictionary<ResourceName, IReconciler[]> _reconcilers;
+    private readonly ConcurrentDictionary<ResourceName, Task> _waits = new();
     private readonly ControllerContext _context;
     private readonly CancellationTokenSource _stop = new();
     private readonly ITimer _timer;
     private readonly Task _running;
+    private volatile bool _turning;
 
     private ControllerLoop(IObjectStore store, ControllerOptions options)
     {
@@ -54,6 +57,11 @@ internal sealed class ControllerLoop : IAsyncDisposable
         _timer = store.Time.CreateTimer(_ => _signals.Writer.TryWrite(default), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _running = RunAsync();
     }
+
+    /// <summary>Whether all that was written is taken in and nothing is to be done at the present time.</summary>
+    /// <remarks>Holds for as long as nobody writes. The order is that of the work: what the watches hand on is still seen in the queue, or in the turn.</remarks>
+    public bool IsIdle => _reconcilers.Keys.All(resource => _waits.TryGetValue(resource, out Task? next) && !next.IsCompleted)
+        && _signals.Reader.Count == 0 && !_turning;
 
     public static ControllerLoop Start(IObjectStore store, ControllerOptions options) => new(store, options);
 
@@ -74,7 +82,9 @@ internal sealed class ControllerLoop : IAsyncDisposable
         {
             while (await _signals.Reader.WaitToReadAsync(_stop.Token))
             {
+                _turning = true;
                 Turn();
+                _turning = false;
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -93,7 +103,7 @@ internal sealed class ControllerLoop : IAsyncDisposable
     {
         try
         {
-            await foreach (ObjectEvent change in _context.Store.WatchAsync(resource, _stop.Token))
+            await foreach (ObjectEvent change in _context.Store.WatchAsync(resource, next => _waits[resource] = next, _stop.Token))
             {
                 await _signals.Writer.WriteAsync(new Signal(resource, change), _stop.Token);
             }

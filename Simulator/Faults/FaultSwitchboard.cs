@@ -39,6 +39,12 @@ public sealed class FaultSwitchboard
         get { lock (_gate) { return _watches.Count; } }
     }
 
+    /// <summary>Whether every open watch has told all there is to tell now.</summary>
+    internal bool AreWatchesAtRest
+    {
+        get { lock (_gate) { return _watches.All(watch => watch.Rests is { Goes: true }); } }
+    }
+
     /// <summary>Turns a fault on; disposing of the result turns it off. Later faults are tried first.</summary>
     public IDisposable Add(Fault fault)
     {
@@ -252,6 +258,14 @@ internal sealed class OpenWatch(string resource)
 {
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile WatchMode _mode;
+    private volatile WatchRest? _rests;
+
+    /// <summary>What the watch waits for since it has told everything; null before it first did.</summary>
+    public WatchRest? Rests
+    {
+        get => _rests;
+        set => _rests = value;
+    }
 
     public string Resource => resource;
 
@@ -265,4 +279,10 @@ internal sealed class OpenWatch(string resource)
         _mode = mode;
         Interlocked.Exchange(ref _changed, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
     }
+}
+
+/// <summary>What ends the rest of a watch that has told everything.</summary>
+internal sealed record WatchRest(Task Change, Task Bookmark, Task Mode, CancellationToken Stop)
+{
+    public bool Goes => !Change.IsCompleted && !Bookmark.IsCompleted && !Mode.IsCompleted && !Stop.IsCancellationRequested;
 }

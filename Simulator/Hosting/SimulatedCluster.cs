@@ -90,6 +90,17 @@ public sealed class SimulatedCluster : IAsyncDisposable
 
     internal ObjectRegistry Registry => _server.Registry;
 
+    /// <summary>Whether everything that follows from the writes so far has happened: nothing more changes before somebody writes or time passes.</summary>
+    internal bool IsSettled
+    {
+        get
+        {
+            long before = Revision;
+            bool idle = _controllers is not { IsIdle: false } && _housekeeper is not { IsIdle: false } && _definitions.IsIdle;
+            return idle && Revision == before && Faults.AreWatchesAtRest;
+        }
+    }
+
     /// <summary>Starts a cluster and listens; in some tens of milliseconds.</summary>
     public static async Task<SimulatedCluster> StartAsync(SimulatedClusterOptions? options = null, CancellationToken cancellationToken = default)
     {

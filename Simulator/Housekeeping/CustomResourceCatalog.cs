@@ -16,6 +16,7 @@ internal sealed class CustomResourceCatalog : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly Channel<string> _changed = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Task _loop;
+    private int _left;
 
     public CustomResourceCatalog(ObjectRegistry registry)
     {
@@ -34,6 +35,9 @@ internal sealed class CustomResourceCatalog : IAsyncDisposable
         registry.Catalog = ApiCatalog.With(stored.Range(null).Select(d => d.ToTree()).Where(IsEstablished));
     }
 
+    /// <summary>Whether nothing is left to do. Holds for as long as nobody writes.</summary>
+    public bool IsIdle => Volatile.Read(ref _left) == 0;
+
     public async ValueTask DisposeAsync()
     {
         _registry.Store.Changed -= OnChanged;
@@ -51,6 +55,7 @@ internal sealed class CustomResourceCatalog : IAsyncDisposable
     {
         if (resource == ResourceName.CustomResourceDefinitions)
         {
+            Interlocked.Increment(ref _left);
             _changed.Writer.TryWrite((change.After ?? change.Before!).Name);
         }
     }
@@ -74,6 +79,8 @@ internal sealed class CustomResourceCatalog : IAsyncDisposable
             {
                 // Changed under our hands; that change is in the queue too.
             }
+
+            Interlocked.Decrement(ref _left);
         }
     }
 

@@ -17,6 +17,7 @@ internal sealed class Housekeeper : IAsyncDisposable
     private readonly string _authorityPem;
     private readonly Channel<Chore> _chores = Channel.CreateUnbounded<Chore>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Task _loop;
+    private int _left;
     private readonly HashSet<string> _terminating = new(StringComparer.Ordinal);   // guarded by the store's gate
 
     /// <param name="registry">The cluster.</param>
@@ -31,6 +32,9 @@ internal sealed class Housekeeper : IAsyncDisposable
     }
 
     private enum ChoreKind { Owned, NamespaceMade, NamespaceLeaving, Marked, Removed }
+
+    /// <summary>Whether nothing is left to do. Holds for as long as nobody writes.</summary>
+    public bool IsIdle => Volatile.Read(ref _left) == 0;
 
     public async ValueTask DisposeAsync()
     {
@@ -47,20 +51,20 @@ internal sealed class Housekeeper : IAsyncDisposable
         switch (change.Before, change.After)
         {
             case (null, { } made) when resource == ResourceName.Namespaces:
-                _chores.Writer.TryWrite(new Chore(ChoreKind.NamespaceMade, resource, made));
+                Note(new Chore(ChoreKind.NamespaceMade, resource, made));
                 break;
             case (null, { Owners.Count: > 0 } owned):
-                _chores.Writer.TryWrite(new Chore(ChoreKind.Owned, resource, owned));
+                Note(new Chore(ChoreKind.Owned, resource, owned));
                 break;
             case (_, { IsDeleting: true } leaving) when resource == ResourceName.Namespaces:
                 if (_terminating.Add(leaving.Name))
                 {
-                    _chores.Writer.TryWrite(new Chore(ChoreKind.NamespaceLeaving, resource, leaving));
+                    Note(new Chore(ChoreKind.NamespaceLeaving, resource, leaving));
                 }
 
                 break;
             case (_, { IsDeleting: true } marked):
-                _chores.Writer.TryWrite(new Chore(ChoreKind.Marked, resource, marked));
+                Note(new Chore(ChoreKind.Marked, resource, marked));
                 break;
             case ({ } gone, null):
                 if (resource == ResourceName.Namespaces)
@@ -68,7 +72,7 @@ internal sealed class Housekeeper : IAsyncDisposable
                     _terminating.Remove(gone.Name);
                 }
 
-                _chores.Writer.TryWrite(new Chore(ChoreKind.Removed, resource, gone));
+                Note(new Chore(ChoreKind.Removed, resource, gone));
                 break;
         }
     }
@@ -78,8 +82,14 @@ internal sealed class Housekeeper : IAsyncDisposable
         _owners.Rebuild(_registry.Store);
         foreach (StoredObject ns in _registry.Store.Snapshot(ResourceName.Namespaces).Objects.Range(null))
         {
-            _chores.Writer.TryWrite(new Chore(ns.IsDeleting ? ChoreKind.NamespaceLeaving : ChoreKind.NamespaceMade, ResourceName.Namespaces, ns));
+            Note(new Chore(ns.IsDeleting ? ChoreKind.NamespaceLeaving : ChoreKind.NamespaceMade, ResourceName.Namespaces, ns));
         }
+    }
+
+    private void Note(Chore chore)
+    {
+        Interlocked.Increment(ref _left);
+        _chores.Writer.TryWrite(chore);
     }
 
     private async Task RunAsync()
@@ -94,6 +104,8 @@ internal sealed class Housekeeper : IAsyncDisposable
             {
                 // Changed under our hands; that change is a chore of its own.
             }
+
+            Interlocked.Decrement(ref _left);
         }
     }
 

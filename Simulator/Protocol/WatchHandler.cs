@@ -195,7 +195,9 @@ internal sealed class WatchHandler
             await Body.FlushAsync(stop);
             if (read == 0)
             {
-                await Task.WhenAny(next, bookmarks.Due, modeChanged).WaitAsync(stop);
+                Task bookmark = bookmarks.Due;
+                _watch.Rests = new WatchRest(next, bookmark, modeChanged, stop);
+                await Task.WhenAny(next, bookmark, modeChanged).WaitAsync(stop);
             }
         }
     }

@@ -86,5 +86,8 @@ internal interface IObjectStore
 
     /// <summary>Everything there is as <see cref="ObjectChange.Added"/>, then every change in order, until cancelled.</summary>
     /// <remarks>A reader that falls behind the kept history starts again with everything there is.</remarks>
-    IAsyncEnumerable<ObjectEvent> WatchAsync(ResourceName resource, CancellationToken stop);
+    /// <param name="resource">What to watch.</param>
+    /// <param name="waits">Told each time all that was written has been handed out, with what completes at the next change.</param>
+    /// <param name="stop">Ends it.</param>
+    IAsyncEnumerable<ObjectEvent> WatchAsync(ResourceName resource, Action<Task> waits, CancellationToken stop);
 }

@@ -59,7 +59,7 @@ internal sealed class RegistryObjectStore(ObjectRegistry registry) : IObjectStor
         }
     }
 
-    public async IAsyncEnumerable<ObjectEvent> WatchAsync(ResourceName resource, [EnumeratorCancellation] CancellationToken stop)
+    public async IAsyncEnumerable<ObjectEvent> WatchAsync(ResourceName resource, Action<Task> waits, [EnumeratorCancellation] CancellationToken stop)
     {
         ApiResource known = Known(resource);
         var batch = new StoredChange[BatchSize];
@@ -93,6 +93,7 @@ internal sealed class RegistryObjectStore(ObjectRegistry registry) : IObjectStor
 
                 if (read == 0)
                 {
+                    waits(next);
                     await next.WaitAsync(stop);
                 }
             }

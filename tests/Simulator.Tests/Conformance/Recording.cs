@@ -90,11 +90,6 @@ internal sealed class Recording
 /// <param name="EndedByServer">False when the client hung up.</param>
 internal sealed record WatchTiming(IReadOnlyList<double> Events, double End, bool EndedByServer)
 {
-    // Events that came sooner were there when the watch began; the recorder made its changes later than this.
-    private const double Initial = 0.6;
-
-    public int InitialEvents => Events.Count(e => e < Initial);
-
     public static WatchTiming Parse(string text)
     {
         List<double> events = [];

@@ -16,9 +16,10 @@ namespace MultiCluster.Simulator.Tests.Conformance;
 /// </remarks>
 internal sealed partial class Replay : IAsyncDisposable
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(20);
     private const int MaxBeats = 400;
+    private const int BeatsOfASlowAnswer = 25;
 
     private readonly ManualTimeProvider _time;
     private readonly SimulatedCluster _cluster;
@@ -114,9 +115,8 @@ internal sealed partial class Replay : IAsyncDisposable
         HttpResponseMessage response = await SendAsync(request);
         if (recording.IsWatch && response.StatusCode == HttpStatusCode.OK)
         {
-            var watch = new ReplayedWatch(response);
-            await watch.WaitForAsync(recording.Timing!.InitialEvents, Deadline);
-            _open.Add((recording, watch, recording.Date ?? _time.GetUtcNow(), $"{recording.Method} {target}"));
+            _open.Add((recording, new ReplayedWatch(response), recording.Date ?? _time.GetUtcNow(), $"{recording.Method} {target}"));
+            await SettleAsync();   // what it begins with must be told before anything else changes
             return;
         }
 
@@ -137,13 +137,15 @@ internal sealed partial class Replay : IAsyncDisposable
         _outcomes[recording.Name] = new ReplayOutcome(recording.Name, $"{recording.Method} {target}", (int)response.StatusCode, answer, differences);
     }
 
-    // A server that waits (for a revision, a timeout) waits on the virtual clock.
+    // A server that waits (for a revision, a timeout) waits on the virtual clock. One that is only slow has armed no timer, and one
+    // whose controllers have must not grow old over it: ages are compared.
     private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request)
     {
+        int armed = _time.ArmedCount;
         Task<HttpResponseMessage> sending = _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         for (int beat = 0; beat < MaxBeats && await Task.WhenAny(sending, Task.Delay(Beat, TimeProvider.System)) != sending; beat++)
         {
-            if (beat > 5)
+            if (beat > BeatsOfASlowAnswer && _time.ArmedCount > armed)
             {
                 _time.Advance(TimeSpan.FromSeconds(1));
             }
@@ -276,7 +278,8 @@ internal sealed partial class Replay : IAsyncDisposable
             List<string> differences = [];
             await AdvanceToAsync(start + TimeSpan.FromSeconds(timing.End));
             _open.RemoveAll(o => o.Recording == recording);
-            await watch.WaitForAsync(timing.Events.Count, timing.EndedByServer ? Beat : TimeSpan.FromSeconds(2));
+            // All is told by now, and only on its way. Where several are merged there may be fewer than recorded.
+            await watch.WaitForAsync(timing.Events.Count, timing.EndedByServer ? Beat : Who.IsByObject(recording.Name) ? TimeSpan.FromSeconds(1) : Deadline);
             if (timing.EndedByServer)
             {
                 DateTimeOffset end = start + TimeSpan.FromSeconds(timing.End);
@@ -364,12 +367,13 @@ internal sealed partial class Replay : IAsyncDisposable
         while (_open.Count > 0 && date - _time.GetUtcNow() > TimeSpan.FromSeconds(1))
         {
             _time.Advance(TimeSpan.FromSeconds(1));
-            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
+            await SettleAsync();
         }
 
         if (date > _time.GetUtcNow())
         {
             _time.Advance(date - _time.GetUtcNow());
+            await SettleAsync();
         }
     }
 
@@ -438,18 +442,18 @@ internal sealed partial class Replay : IAsyncDisposable
         return response.IsSuccessStatusCode ? JsonNode.Parse(text)! : throw new InvalidOperationException($"Setup {method} {target}: {text}");
     }
 
-    // Controllers are done when nothing was written for a few beats.
+    // Until the controllers have done what follows from the writes so far, and the open watches have told it.
     private async Task SettleAsync()
     {
-        long revision = _cluster.Revision;
-        for (int quiet = 0, beat = 0; quiet < 3 && beat < MaxBeats; quiet++, beat++)
+        long start = TimeProvider.System.GetTimestamp();
+        while (!_cluster.IsSettled)
         {
-            await Task.Delay(Beat, TimeProvider.System);
-            if (_cluster.Revision != revision)
+            if (TimeProvider.System.GetElapsedTime(start) > Deadline)
             {
-                revision = _cluster.Revision;
-                quiet = 0;
+                throw new TimeoutException("The simulated cluster does not come to rest.");
             }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
         }
     }
 

@@ -7,7 +7,7 @@ using Xunit;
 namespace MultiCluster.TestSupport;
 
 /// <summary>A test that needs a program which not every machine has; it is skipped, with a word why, where the program does not answer.</summary>
-/// <remarks>The program is tried once per test run, in the folder of the test's source file, with at most 20 seconds.</remarks>
+/// <remarks>The program is tried once per test run, in the folder of the test's source file, with at most a minute.</remarks>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class RequiresToolFactAttribute : FactAttribute
 {
@@ -41,7 +41,7 @@ public sealed class RequiresToolFactAttribute : FactAttribute
             process.ErrorDataReceived += (_, _) => { };
             process.BeginOutputReadLine();
             process.BeginErrorReadLine();
-            if (process.WaitForExit(TimeSpan.FromSeconds(20)))
+            if (process.WaitForExit(TimeSpan.FromSeconds(60)))
             {
                 return process.ExitCode == 0;
             }

@@ -6,7 +6,7 @@ namespace MultiCluster.Engine.Tests.Grpc;
 
 public sealed class CallKindsTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private GrpcTestServer _server = null!;
 

@@ -10,7 +10,7 @@ namespace MultiCluster.Engine.Tests.Grpc;
 /// <summary>Our client against servers that answer badly.</summary>
 public sealed class ClientMappingTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     [Theory]
     [InlineData(400, StatusCode.Internal)]

@@ -10,7 +10,7 @@ namespace MultiCluster.Engine.Tests.Grpc;
 
 public sealed class DeadlineAndCancellationTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly ProbeRequest Hang = new() { Text = "hang", Ending = new Ending { Hang = true } };
 
     private static DateTime In(TimeSpan wait) => TimeProvider.System.GetUtcNow().UtcDateTime + wait;

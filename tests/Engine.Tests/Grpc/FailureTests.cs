@@ -8,7 +8,7 @@ namespace MultiCluster.Engine.Tests.Grpc;
 
 public sealed class FailureTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     [Theory]
     [InlineData("plain")]

@@ -11,7 +11,7 @@ namespace MultiCluster.Engine.Tests.Grpc;
 
 public sealed class HealthAndReflectionTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private HealthStatus _database = HealthStatus.Healthy;
 

@@ -10,9 +10,10 @@ using MultiCluster.Engine.Tests.Grpc.Protos;
 namespace MultiCluster.Engine.Tests.Grpc;
 
 /// <summary>Requests that no gRPC library would send, made by hand over HTTP/2.</summary>
+[Collection(MemoryTests.Name)]
 public sealed class HostileRequestTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private static readonly HttpClient Http = new() { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
     private GrpcTestServer _server = null!;

@@ -17,7 +17,7 @@ namespace MultiCluster.Engine.Tests.Grpc;
 
 public sealed class ServerFeatureTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     [Theory]
     [InlineData(true, false)]

@@ -7,7 +7,7 @@ namespace MultiCluster.Engine.Tests.Grpc;
 
 public sealed class WireTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     [Theory]
     [InlineData("1H", 36_000_000_000)]

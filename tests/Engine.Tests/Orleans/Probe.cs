@@ -8,7 +8,7 @@ namespace MultiCluster.Engine.Tests.Actors;
 /// <summary>Where grains and tests meet: named signals and a journal, one per cluster.</summary>
 internal sealed class Probe
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly ConcurrentDictionary<string, TaskCompletionSource> _signals = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<string> _journal = new();

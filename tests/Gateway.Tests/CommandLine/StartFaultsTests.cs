@@ -65,7 +65,7 @@ public sealed partial class StartFaultsTests : IDisposable
         string[] arguments = [.. sound.Chunk(2).Where(pair => !wrong.Contains(pair[0])).SelectMany(pair => pair), .. wrong];
         int code = await ServiceCommand.Create().Parse(arguments)
             .InvokeAsync(new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false })
-            .WaitAsync(TimeSpan.FromSeconds(20));
+            .WaitAsync(TimeSpan.FromSeconds(60));
         return (code, error.ToString());
     }
 

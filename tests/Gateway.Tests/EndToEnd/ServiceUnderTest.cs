@@ -16,7 +16,7 @@ namespace MultiCluster.Gateway.Tests.EndToEnd;
 /// <summary>The whole service on loopback with a data directory of its own, called as clients call it: over TLS, with a token.</summary>
 internal sealed class ServiceUnderTest : IAsyncDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly DirectoryInfo _data = Directory.CreateTempSubdirectory("mc-service-");
     private readonly Action<WebApplicationBuilder>? _configure;

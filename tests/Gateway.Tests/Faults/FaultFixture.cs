@@ -129,6 +129,7 @@ public sealed class FaultFixture : IAsyncLifetime
         Assert.All(secrets, secret => Assert.DoesNotContain(secret, said, StringComparison.Ordinal));
     }
 
+    // Intervals are short, since the tests wait for them. Timeouts are not: a busy machine must not look like a sick member.
     private void Hasten(WebApplicationBuilder builder)
     {
         builder.Logging.SetMinimumLevel(LogLevel.Information);
@@ -136,7 +137,7 @@ public sealed class FaultFixture : IAsyncLifetime
         builder.Services.Configure<HealthOptions>(health =>
         {
             health.ProbeInterval = TimeSpan.FromMilliseconds(150);
-            health.ProbeTimeout = TimeSpan.FromSeconds(1.5);
+            health.ProbeTimeout = TimeSpan.FromSeconds(3);
         });
         builder.Services.Configure<MirrorOptions>(mirror =>
         {
@@ -147,7 +148,7 @@ public sealed class FaultFixture : IAsyncLifetime
             mirror.ForbiddenRetry = TimeSpan.FromSeconds(1);
             mirror.DegradedAfter = 2;
             mirror.BookmarkInterval = TimeSpan.FromSeconds(3);
-            mirror.StaleGrace = TimeSpan.FromMilliseconds(200);
+            mirror.StaleGrace = TimeSpan.FromSeconds(1);
         });
         builder.Services.Configure<FleetOptions>(fleet =>
         {
@@ -155,11 +156,11 @@ public sealed class FaultFixture : IAsyncLifetime
             fleet.Heartbeat = TimeSpan.FromSeconds(1);
             fleet.SweepInterval = TimeSpan.FromSeconds(1);
         });
-        builder.Services.AddSingleton(Options.Create(new ReflectorOptions { ListStallTimeout = TimeSpan.FromSeconds(1.5) }));
+        builder.Services.AddSingleton(Options.Create(new ReflectorOptions { ListStallTimeout = TimeSpan.FromSeconds(4) }));
         builder.Services.AddSingleton(Options.Create(new KubeClientOptions
         {
             HeadersTimeout = TimeSpan.FromMinutes(1),   // whoever was silent and is back must not be waited for that long
-            RequestTimeout = TimeSpan.FromSeconds(2),
+            RequestTimeout = TimeSpan.FromSeconds(5),
             RequestsPerSecond = 5_000,
             Burst = 5_000,
         }));

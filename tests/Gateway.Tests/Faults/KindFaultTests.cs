@@ -106,27 +106,6 @@ public sealed class KindFaultTests(FaultFixture fixture) : IClassFixture<FaultFi
     }
 
     [Fact]
-    public async Task Objects_TooLarge_ThatKindFailsAndMemoryStays()
-    {
-        await using SimulatedCluster member = await fixture.JoinAsync("huge", 2, "pods", "configmaps", "namespaces");
-        GC.Collect();
-        long before = GC.GetTotalMemory(forceFullCollection: true);
-        IDisposable huge = member.Faults.Add(new Fault(FaultKind.HugeObject) { Resource = "configmaps", Bytes = 100_000_000 });
-        member.Faults.CutWatches("configmaps");
-
-        JsonElement page = await fixture.UntilListedAsync("huge", "configmaps", (coverage, _) => FaultFixture.State(coverage) == "failed");
-        Assert.Equal("Protocol", FaultFixture.FaultKind(page.GetProperty("coverage")[0]));
-        await fixture.UntilCoveredAsync("huge", "pods", 2);
-        long during = GC.GetTotalMemory(forceFullCollection: true);
-        Assert.True(during - before < 60_000_000, $"{before:N0} before, {during:N0} during");
-        huge.Dispose();
-
-        await fixture.UntilListedAsync("huge", "configmaps", (coverage, _) => FaultFixture.State(coverage) == "ok");
-        await fixture.UntilStatusAsync("huge", s => FaultFixture.Phase(s) == "online");
-        await fixture.AssertWellAsync();
-    }
-
-    [Fact]
     public async Task Revision_GoesBack_IsFollowed()
     {
         const string name = "back";

@@ -8,7 +8,7 @@ namespace MultiCluster.Gateway.Tests.Reads;
 
 public sealed class FleetListTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly ResourceType Maps = SimulatedCluster.ConfigMaps;
 
     [Fact]

@@ -236,7 +236,7 @@ public sealed class FleetWatchProperties
 
             long target = fleet.Clock.Tick();
             fleet.Progress();
-            TimeSpan limit = TimeSpan.FromSeconds(20);
+            TimeSpan limit = TimeSpan.FromSeconds(60);
             long start = TimeProvider.System.GetTimestamp();
             while (_revision < target)
             {
@@ -284,7 +284,7 @@ public sealed class FleetWatchProperties
             {
                 if (_next is not null)
                 {
-                    await _next.WaitAsync(TimeSpan.FromSeconds(10));
+                    await _next.WaitAsync(TimeSpan.FromSeconds(60));
                 }
             }
             catch (OperationCanceledException)
@@ -292,7 +292,7 @@ public sealed class FleetWatchProperties
                 // Asked for.
             }
 
-            await _watch.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(10));
+            await _watch.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
             _stop = new CancellationTokenSource();
             _watch = null;
             _next = null;
@@ -301,7 +301,7 @@ public sealed class FleetWatchProperties
         /// <summary>Takes over the batch that has come. False where the watch ended with it.</summary>
         private async Task<bool> TakeAsync()
         {
-            Assert.True(await _next!.WaitAsync(TimeSpan.FromSeconds(10)));
+            Assert.True(await _next!.WaitAsync(TimeSpan.FromSeconds(60)));
             _next = null;
             FleetWatchBatch batch = _watch!.Current;
             foreach (FleetEvent change in batch.Events)

@@ -99,7 +99,7 @@ public sealed class SimulatedFleet : IDisposable
         string? token = null;
         do
         {
-            FleetPage page = await Reader.ListAsync(query with { Continue = token }, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(20));
+            FleetPage page = await Reader.ListAsync(query with { Continue = token }, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(60));
             Assert.True(page.Items.Length <= query.Limit);
             Assert.True(revision == 0 || revision == page.Revision);
             revision = page.Revision;

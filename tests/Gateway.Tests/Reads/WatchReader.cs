@@ -29,7 +29,7 @@ public sealed class WatchReader : IAsyncDisposable
         _isOpen = true;
         while (true)
         {
-            Assert.True(await _batches.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20)), "The watch ended. It saw: " + string.Join(' ', Seen));
+            Assert.True(await _batches.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60)), "The watch ended. It saw: " + string.Join(' ', Seen));
             FleetWatchBatch batch = _batches.Current;
             foreach (FleetEvent change in batch.Events)
             {

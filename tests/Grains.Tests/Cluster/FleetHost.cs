@@ -21,7 +21,7 @@ namespace MultiCluster.Grains.Tests.Cluster;
 internal sealed class FleetHost : IAsyncDisposable
 {
     /// <summary>No wait of a test is longer.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly InProcessTestCluster _host;
     private readonly ConcurrentQueue<string> _log;

@@ -263,8 +263,8 @@ public sealed class SickClusterTests
     private static void Impatient(IServiceCollection services)
     {
         services.Configure<MirrorOptions>(mirror => mirror.DegradedAfter = 2);
-        services.AddSingleton(Options.Create(new ReflectorOptions { ListStallTimeout = TimeSpan.FromSeconds(1) }));
-        services.AddSingleton(Options.Create(new KubeClientOptions { HeadersTimeout = TimeSpan.FromSeconds(1), RequestTimeout = TimeSpan.FromSeconds(2) }));
+        services.AddSingleton(Options.Create(new ReflectorOptions { ListStallTimeout = TimeSpan.FromSeconds(3) }));
+        services.AddSingleton(Options.Create(new KubeClientOptions { HeadersTimeout = TimeSpan.FromSeconds(3), RequestTimeout = TimeSpan.FromSeconds(5) }));
     }
 
     private static async Task<RecordedCall> ProbesAsync(SimulatedCluster member, int count)

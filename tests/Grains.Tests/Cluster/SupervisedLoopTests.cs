@@ -7,7 +7,7 @@ namespace MultiCluster.Grains.Tests.Cluster;
 
 public sealed class SupervisedLoopTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     [Fact]
     public async Task Body_Breaks_LoopShowsItStartsOverAndIsWellAgain()

@@ -10,7 +10,7 @@ namespace MultiCluster.Grains.Tests.Mirror;
 
 public sealed class MirrorHistoryTests
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     private readonly ManualTimeProvider _time = new();
 

@@ -18,7 +18,7 @@ namespace MultiCluster.Grains.Tests.Reads;
 
 public sealed class ClusterReaderTests
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
     private static readonly ResourceType Gadgets = new("example.com", "v1", "gadgets", "Gadget", Namespaced: true);
 
     private static readonly ApiSurface Served = new(

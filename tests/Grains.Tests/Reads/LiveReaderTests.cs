@@ -13,7 +13,7 @@ namespace MultiCluster.Grains.Tests.Reads;
 /// <summary>Live reads against a whole API server.</summary>
 public sealed class LiveReaderTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
 
     private SimulatedCluster _cluster = null!;
     private KubeClient _client = null!;

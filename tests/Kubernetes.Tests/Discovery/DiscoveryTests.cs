@@ -8,7 +8,7 @@ namespace MultiCluster.Kubernetes.Tests.Discovery;
 
 public sealed class DiscoveryTests
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
 
     private static readonly ApiSurface Surface = new(
         [new("", ["v1"]), new("apps", ["v1", "v1beta1"]), new("events.k8s.io", ["v1"]), new("metrics.k8s.io", ["v1beta1"]), new("example.com", ["v2", "v1"])],

@@ -26,7 +26,7 @@ public sealed class RecordingSink : IReflectorSink
 
     public async Task<string> NextAsync()
     {
-        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(10), TimeProvider.System);
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(60), TimeProvider.System);
         return await _heard.Reader.ReadAsync(soon.Token);
     }
 

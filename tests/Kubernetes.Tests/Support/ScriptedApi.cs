@@ -83,7 +83,7 @@ public sealed class ScriptedApi : IAsyncDisposable
 
             var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _waiters.Add((count, reached));
-            return reached.Task.WaitAsync(TimeSpan.FromSeconds(10));
+            return reached.Task.WaitAsync(TimeSpan.FromSeconds(60));
         }
     }
 

@@ -9,7 +9,7 @@ namespace MultiCluster.Kubernetes.Tests.Transport;
 public sealed class ExecCredentialTests : IDisposable
 {
     private const string V1 = "client.authentication.k8s.io/v1";
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("exec-");
 

@@ -6,7 +6,7 @@ namespace MultiCluster.Kubernetes.Tests.Transport;
 
 public sealed class ServerFactsTests
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
 
     [Theory]
     [InlineData(200, "text/plain", "ok", ProbeOutcome.Healthy)]

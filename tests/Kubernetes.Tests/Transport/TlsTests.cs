@@ -9,7 +9,7 @@ namespace MultiCluster.Kubernetes.Tests.Transport;
 
 public sealed class TlsTests : IDisposable
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
 
     private readonly X509Certificate2 _authority = TestCertificates.Authority();
 

@@ -65,7 +65,7 @@ internal sealed class ReflectorHarness : IAsyncDisposable
     /// <summary>The next status that fits.</summary>
     public async Task<ReflectorStatus> StatusAsync(Func<ReflectorStatus, bool> wanted)
     {
-        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(10), TimeProvider.System);
+        using var soon = new CancellationTokenSource(TimeSpan.FromSeconds(60), TimeProvider.System);
         while (true)
         {
             await _changed.WaitAsync(soon.Token);
@@ -87,7 +87,7 @@ internal sealed class ReflectorHarness : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        await _running.WaitAsync(TimeSpan.FromSeconds(10));
+        await _running.WaitAsync(TimeSpan.FromSeconds(60));
         await Client.DisposeAsync();
         await Api.DisposeAsync();
         _stop.Dispose();

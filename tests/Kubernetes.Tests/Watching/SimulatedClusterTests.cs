@@ -12,7 +12,7 @@ namespace MultiCluster.Kubernetes.Tests.Watching;
 /// <summary>The client against a whole API server over TLS and HTTP/2.</summary>
 public sealed class SimulatedClusterTests : IAsyncLifetime, IDisposable
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(60);
 
     private readonly RecordingSink _sink = new();
     private readonly CancellationTokenSource _stop = new();

@@ -10,7 +10,7 @@ namespace MultiCluster.Simulator.Tests.Hosting;
 /// <summary>A plain HTTP client of one simulated cluster.</summary>
 internal sealed class ApiClient : IDisposable
 {
-    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     private readonly X509Certificate2 _authority;
 

@@ -43,7 +43,7 @@ internal sealed class KubectlFactAttribute : FactAttribute
             process.ErrorDataReceived += (_, _) => { };
             process.BeginErrorReadLine();
             Task<string> output = process.StandardOutput.ReadToEndAsync();
-            if (!process.WaitForExit(TimeSpan.FromSeconds(20)))
+            if (!process.WaitForExit(TimeSpan.FromSeconds(60)))
             {
                 process.Kill(entireProcessTree: true);
                 return null;

@@ -10,7 +10,7 @@ internal sealed record KubectlAnswer(int ExitCode, string Output, string Error);
 /// <summary>One simulated cluster with two nodes, and kubectl with a home of its own that talks to it.</summary>
 public sealed class KubectlCluster : IAsyncLifetime
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
     private readonly string _home = Directory.CreateTempSubdirectory("mc-kubectl-").FullName;
     private SimulatedCluster? _cluster;
 

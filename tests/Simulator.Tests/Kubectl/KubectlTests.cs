@@ -7,7 +7,7 @@ namespace MultiCluster.Simulator.Tests.Kubectl;
 /// <summary>Real kubectl against a simulated cluster, one namespace per test.</summary>
 public sealed class KubectlTests(KubectlCluster cluster) : IClassFixture<KubectlCluster>
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
     [KubectlFact]
     public async Task Get_Deployment_InEveryOutputForm()

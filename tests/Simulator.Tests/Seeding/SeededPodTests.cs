@@ -5,6 +5,7 @@ using MultiCluster.Simulator.Tests.Hosting;
 
 namespace MultiCluster.Simulator.Tests.Seeding;
 
+[Collection(MemoryTests.Name)]
 public sealed class SeededPodTests
 {
     [Theory]

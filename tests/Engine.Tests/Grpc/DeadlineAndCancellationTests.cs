@@ -76,7 +76,7 @@ public sealed class DeadlineAndCancellationTests
         await using GrpcTestServer server = await GrpcTestServer.StartAsync();
 
         RpcException e = await Assert.ThrowsAsync<RpcException>(
-            () => server.Probe.UnaryAsync(Hang, deadline: In(TimeSpan.FromMilliseconds(300))).ResponseAsync.WaitAsync(Patience));
+            () => server.Probe.UnaryAsync(Hang, deadline: In(TimeSpan.FromSeconds(3))).ResponseAsync.WaitAsync(Patience));
 
         Assert.Equal(StatusCode.DeadlineExceeded, e.StatusCode);
         await server.Record.CancelSeen.Task.WaitAsync(Patience);

@@ -98,7 +98,7 @@ public sealed class TurnTests
     public async Task CallChain_NotAllowed_TimesOutInsteadOfHangingForEver()
     {
         await using InProcessTestCluster cluster = await TestCluster.StartAsync(
-            new Probe(), silo => silo.Configure<SiloMessagingOptions>(o => o.ResponseTimeout = TimeSpan.FromMilliseconds(200)));
+            new Probe(), silo => silo.Configure<SiloMessagingOptions>(o => o.ResponseTimeout = TimeSpan.FromSeconds(2)));
         ITurnGrain first = cluster.Client.GetGrain<ITurnGrain>("first");
 
         TimeoutException e = await Assert.ThrowsAsync<TimeoutException>(

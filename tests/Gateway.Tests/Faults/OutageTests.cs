@@ -126,7 +126,7 @@ public sealed class OutageTests(FaultFixture fixture) : IClassFixture<FaultFixtu
         slow.Faults.Add(new Fault(FaultKind.Latency) { Delay = TimeSpan.FromSeconds(300) });
         slow.Faults.CutWatches();
 
-        Task<JsonElement> live = fixture.Http.GetFromJsonAsync<JsonElement>("/v1/resources/pods?cluster=well&cluster=crawling&source=live&deadline=2s");
+        Task<JsonElement> live = fixture.Http.GetFromJsonAsync<JsonElement>("/v1/resources/pods?cluster=well&cluster=crawling&source=live&deadline=5s");
         TimeSpan during = await SlowestOfAsync("/v1/resources/pods?cluster=well&projection=none");
         TimeSpan fleet = await SlowestOfAsync("/v1/resources/pods?projection=none");
 

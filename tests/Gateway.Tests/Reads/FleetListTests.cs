@@ -130,14 +130,14 @@ public sealed class FleetListTests
 
         fleet["c0001"].Hangs = true;
         fleet["c0002"].Breaks = true;
-        FleetPage page = await fleet.Reader.ListAsync(Query() with { Deadline = TimeSpan.FromMilliseconds(200) }, default).WaitAsync(Patience);
+        FleetPage page = await fleet.Reader.ListAsync(Query() with { Deadline = TimeSpan.FromSeconds(2) }, default).WaitAsync(Patience);
         Assert.Equal(["c0000", "c0003"], page.Items.Select(i => i.Cluster));
         Assert.Equal(
             [CoverageState.Ok, CoverageState.Timeout, CoverageState.Failed, CoverageState.Ok], page.Coverage.Select(c => c.State));
         Assert.DoesNotContain("secret", page.Coverage[2].Fault!.Message, StringComparison.Ordinal);
 
         IncompleteReadException missing = await Assert.ThrowsAsync<IncompleteReadException>(
-            () => fleet.Reader.ListAsync(Query() with { Deadline = TimeSpan.FromMilliseconds(200), Strict = true }, default).WaitAsync(Patience));
+            () => fleet.Reader.ListAsync(Query() with { Deadline = TimeSpan.FromSeconds(2), Strict = true }, default).WaitAsync(Patience));
         Assert.Equal(["c0001", "c0002"], missing.Missing.Select(c => c.Cluster));
     }
 

@@ -159,7 +159,7 @@ public sealed class FleetWatchTests
         using var fleet = new SimulatedFleet(clusters: 2);
         fleet["c0000"].Put(Maps, "n", "o");
         fleet["c0001"].Hangs = true;
-        await using var watch = new WatchReader(fleet, Query() with { Deadline = TimeSpan.FromMilliseconds(300) });
+        await using var watch = new WatchReader(fleet, Query() with { Deadline = TimeSpan.FromSeconds(2) });
         FleetWatchBatch end = await watch.ReadUntilAsync(b => b.InitialEnd);
         Assert.Equal(["+c0000/n/o"], watch.Seen);
         Assert.Equal(0, end.Revision);

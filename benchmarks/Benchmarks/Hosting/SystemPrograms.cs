@@ -1,6 +1,7 @@
 using MultiCluster.Benchmarks.Engine;
 using MultiCluster.Benchmarks.Events;
 using MultiCluster.Benchmarks.Isolation;
+using MultiCluster.Benchmarks.Memory;
 using MultiCluster.Benchmarks.Start;
 using MultiCluster.Benchmarks.Sync;
 
@@ -17,6 +18,9 @@ internal static class SystemPrograms
         {
             case SimulatorProcess.Command:
                 await SimulatorServer.RunAsync(rest);
+                return true;
+            case "service-memory":
+                await ServiceMemory.RunAsync(rest);
                 return true;
             case "first-sync":
                 await FirstSync.RunAsync(rest);

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using MultiCluster.Fleet;
 using MultiCluster.Grains.Cluster;
@@ -43,6 +44,12 @@ public static class GrainsServiceCollectionExtensions
         services.TryAddSingleton<KubeClients>();
         services.TryAddSingleton<ConnectionCheck>();
         services.TryAddSingleton<ClusterMetrics>();
+        services.TryAddSingleton<IManagedHeap, ProcessHeap>();
+        services.TryAddSingleton(provider => new HeapTidying(
+            provider.GetRequiredService<IOptions<MirrorOptions>>().Value.CompactHeapUpTo,
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<IManagedHeap>(),
+            provider.GetRequiredService<ILogger<HeapTidying>>()));
         services.TryAddSingleton<ClusterServices>();
         services.TryAddSingleton(provider =>
         {

@@ -18,6 +18,7 @@ internal sealed class ClusterServices(
     ListGate lists,
     FleetClock clock,
     ClusterMetrics metrics,
+    HeapTidying tidying,
     TimeProvider time,
     ILoggerFactory loggers)
 {
@@ -41,6 +42,8 @@ internal sealed class ClusterServices(
     public FleetClock Clock => clock;
 
     public ClusterMetrics Metrics => metrics;
+
+    public HeapTidying Tidying => tidying;
 
     public TimeProvider Time => time;
 

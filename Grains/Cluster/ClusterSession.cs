@@ -60,6 +60,7 @@ internal sealed partial class ClusterSession
             },
             Time = services.Time,
             Metrics = services.Metrics,
+            Tidying = services.Tidying,
             Loggers = services.Loggers,
             Logger = _logger,
         };

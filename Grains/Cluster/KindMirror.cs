@@ -73,7 +73,7 @@ internal sealed partial class KindMirror
         }
 
         Volatile.Write(ref _past, _past with { RetryAt = null });
-        var intake = new MirrorIntake(_table, _changed);
+        var intake = new MirrorIntake(_table, _parts.Tidying, _changed);
         var reflector = new Reflector(
             _parts.Cluster,
             _parts.Client,

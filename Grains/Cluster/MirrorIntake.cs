@@ -1,3 +1,4 @@
+using MultiCluster.Grains.Mirror;
 using MultiCluster.Kubernetes.Watching;
 
 namespace MultiCluster.Grains.Cluster;
@@ -7,7 +8,7 @@ namespace MultiCluster.Grains.Cluster;
 /// One loop calls it, as any sink. <see cref="Events"/> may be read and <see cref="Close"/> called from any thread: a loop that
 /// does not stop in time must not write beside the one that takes its place.
 /// </remarks>
-internal sealed class MirrorIntake(IReflectorSink table, Action? changed) : IReflectorSink
+internal sealed class MirrorIntake(KindTable table, HeapTidying tidying, Action? changed) : IReflectorSink
 {
     private long _events;
     private volatile bool _isClosed;
@@ -39,7 +40,9 @@ internal sealed class MirrorIntake(IReflectorSink table, Action? changed) : IRef
     public void EndReplace(string resourceVersion)
     {
         ThrowIfClosed();
+        long before = table.RetainedBytes;
         table.EndReplace(resourceVersion);
+        tidying.Listed(table.RetainedBytes - before);
         changed?.Invoke();
     }
 

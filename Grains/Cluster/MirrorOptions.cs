@@ -79,6 +79,13 @@ public sealed class MirrorOptions
     /// <value>Default 16 MiB, from 64 KiB to 16 GiB.</value>
     public long HistoryBytes { get; set; } = 16 << 20;
 
+    /// <summary>Largest managed heap, in bytes, that is compacted once after large first lists; 0 for never.</summary>
+    /// <value>
+    /// Default 256 MiB, else at least 1 MiB. Compacting gives back about a third of what the process holds then, and stops it for about a
+    /// millisecond per MiB, at most once a minute.
+    /// </value>
+    public long CompactHeapUpTo { get; set; } = 256 << 20;
+
     /// <summary>How often the mirror's own condition is looked at: staleness, budget, discovery that fell due.</summary>
     /// <value>Default 1 second, from 10 ms to 1 minute.</value>
     public TimeSpan SuperviseInterval { get; set; } = TimeSpan.FromSeconds(1);
@@ -118,6 +125,7 @@ internal sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
         Require(options.ByteBudget is 0 or >= 1 << 20, "Mirror:ByteBudget must be 0 for no limit, or at least 1048576 bytes.");
         Require(options.HistoryChanges is >= 256 and <= 10_000_000, "Mirror:HistoryChanges must lie between 256 and 10000000.");
         Require(options.HistoryBytes is >= 64 << 10 and <= 16L << 30, "Mirror:HistoryBytes must lie between 65536 and 17179869184.");
+        Require(options.CompactHeapUpTo is 0 or >= 1 << 20, "Mirror:CompactHeapUpTo must be 0 for never, or at least 1048576 bytes.");
         Within(options.SuperviseInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1), nameof(options.SuperviseInterval));
         Within(options.StopTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1), nameof(options.StopTimeout));
         foreach (string pattern in options.DenyList)

@@ -22,6 +22,8 @@ internal sealed record MirrorParts
 
     public required ClusterMetrics Metrics { get; init; }
 
+    public required HeapTidying Tidying { get; init; }
+
     public required ILoggerFactory Loggers { get; init; }
 
     public required ILogger Logger { get; init; }

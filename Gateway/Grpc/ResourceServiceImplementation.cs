@@ -120,6 +120,7 @@ internal sealed class ResourceServiceImplementation(FleetReader reader) : Resour
             Objects = Query(request.Query),
             Projection = WireReads.FromWire(request.Projection),
             Since = request.Revision,
+            BookmarkEvery = request.BookmarkEvery is null ? FleetWatchQuery.DefaultBookmarkEvery : Span(request.BookmarkEvery),
         };
         await foreach (FleetWatchBatch batch in reader.WatchAsync(query, context.CancellationToken))
         {
@@ -155,6 +156,11 @@ internal sealed class ResourceServiceImplementation(FleetReader reader) : Resour
                 Object = WireReads.ToWire(change.Item.Cluster, change.Item.Row, change.Item.Json),
                 Revision = Revision(change.Revision),
             };
+        }
+
+        foreach (string cluster in batch.Gone)
+        {
+            yield return new WatchResponse { Type = WatchResponse.Types.Type.Gone, Cluster = cluster };
         }
 
         if (batch.InitialEnd || (batch.Events.IsEmpty && batch.Revision > 0))

@@ -12,8 +12,8 @@ namespace MultiCluster.Gateway.Http;
 
 /// <summary>A watch as server-sent events.</summary>
 /// <remarks>
-/// Events are <c>added</c>, <c>modified</c>, <c>deleted</c>, <c>coverage</c>, <c>synced</c> (the present is complete), <c>bookmark</c> and
-/// <c>end</c> (with what to do). Their <c>id</c> is a revision that is safe to resume from, so that a browser's reconnect with
+/// Events are <c>added</c>, <c>modified</c>, <c>deleted</c>, <c>coverage</c>, <c>gone</c> (a cluster has left the watch),
+/// <c>synced</c> (the present is complete), <c>bookmark</c> and <c>end</c> (with what to do). Their <c>id</c> is a revision that is safe to resume from, so that a browser's reconnect with
 /// <c>Last-Event-ID</c> misses nothing.
 /// </remarks>
 internal static class EventStream
@@ -81,7 +81,8 @@ internal static class EventStream
             WriteEvent(output, "gone", 0, PageWriter.ToBytes(buffer, json => WriteOne(json, "cluster", cluster)).Span);
         }
 
-        string revision = batch.Revision.ToString(CultureInfo.InvariantCulture);
+        // None yet while a cluster owes its present state; a number that is no revision would only be sent back to us.
+        string revision = batch.Revision > 0 ? batch.Revision.ToString(CultureInfo.InvariantCulture) : "";
         if (batch.End != FleetWatchEnd.None)
         {
             // An empty id makes a browser forget the revision: it would come back with the expired one for ever.
@@ -92,6 +93,10 @@ internal static class EventStream
                 json.WriteString("message", batch.EndMessage);
                 json.WriteEndObject();
             }).Span);
+        }
+        else if (!batch.InitialEnd && batch.Revision == 0)
+        {
+            output.Write(":\n\n"u8);   // a comment, so that proxies see the stream alive
         }
         else if (batch.InitialEnd || batch.Events.IsEmpty)
         {

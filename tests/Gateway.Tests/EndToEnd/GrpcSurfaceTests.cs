@@ -107,6 +107,35 @@ public sealed class GrpcSurfaceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Watch_ClusterIsRemoved_ItsObjectsAreDeletedAndThenItIsGone()
+    {
+        using AsyncServerStreamingCall<WatchResponse> watch = _resources.Watch(
+            new WatchRequest { Query = new ObjectQuery { Kind = "pods" }, Projection = Projection.None, BookmarkEvery = new Duration { Seconds = 1 } }, Admin, Soon);
+        await UntilAsync(watch, WatchResponse.Types.Type.Synced);
+
+        await _clusters.RemoveClusterAsync(new RemoveClusterRequest { Name = "us-1" }, Admin, Soon);
+        List<WatchResponse> messages = await UntilAsync(watch, WatchResponse.Types.Type.Gone);
+
+        Assert.Equal("us-1", messages[^1].Cluster);
+        Assert.Equal(
+            ["us-1-pod-0", "us-1-pod-1", "us-1-pod-2"],
+            messages.Where(m => m.Type == WatchResponse.Types.Type.Deleted).Select(m => m.Object.Name).Order(StringComparer.Ordinal));
+        await UntilAsync(watch, WatchResponse.Types.Type.Bookmark);
+    }
+
+    [Fact]
+    public async Task Watch_BookmarkIntervalOutOfRange_IsInvalidArgument()
+    {
+        using AsyncServerStreamingCall<WatchResponse> watch = _resources.Watch(
+            new WatchRequest { Query = new ObjectQuery { Kind = "pods" }, BookmarkEvery = new Duration { Seconds = 61 } }, Admin, Soon);
+
+        RpcException error = await Assert.ThrowsAsync<RpcException>(async () => await watch.ResponseStream.MoveNext(CancellationToken.None));
+
+        Assert.Equal(StatusCode.InvalidArgument, error.StatusCode);
+        Assert.StartsWith("bookmark_every: ", error.Status.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Count_ByClusterAndPhase_Sums()
     {
         CountResponse counts = await _resources.CountAsync(
@@ -211,6 +240,22 @@ public sealed class GrpcSurfaceTests : IAsyncLifetime
         Name = name,
         Connection = new Connection { Kubeconfig = new Connection.Types.Kubeconfig { Yaml = ByteString.CopyFromUtf8(cluster.KubeconfigYaml()) } },
     };
+
+    /// <summary>Everything up to and with the first message of a type; the call's deadline bounds it.</summary>
+    private static async Task<List<WatchResponse>> UntilAsync(AsyncServerStreamingCall<WatchResponse> watch, WatchResponse.Types.Type type)
+    {
+        List<WatchResponse> messages = [];
+        while (await watch.ResponseStream.MoveNext(CancellationToken.None))
+        {
+            messages.Add(watch.ResponseStream.Current);
+            if (watch.ResponseStream.Current.Type == type)
+            {
+                return messages;
+            }
+        }
+
+        throw new EndOfStreamException($"The watch ended before a message {type}; there were {string.Join(", ", messages.Select(m => m.Type))}.");
+    }
 
     private static async Task<List<string>> CollectAsync(AsyncServerStreamingCall<WatchResponse> watch, int count)
     {

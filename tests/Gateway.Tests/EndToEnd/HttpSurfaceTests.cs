@@ -379,6 +379,19 @@ public sealed class HttpSurfaceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Watch_BeforeThePresentIsWhole_HandsOutNoRevision()
+    {
+        using var stop = new CancellationTokenSource(ServiceUnderTest.Patience);
+        using HttpResponseMessage answer = await _service.Http.GetAsync("/v1/resources/pods?watch=true&projection=none", HttpCompletionOption.ResponseHeadersRead, stop.Token);
+        using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync(stop.Token));
+
+        List<(string Type, string Data)> events = await EventStreamReader.UntilAsync(reader, "synced", stop.Token);
+
+        Assert.DoesNotContain("bookmark", events.Select(e => e.Type));
+        Assert.Matches("^[1-9][0-9]*$", JsonDocument.Parse(events[^1].Data).RootElement.GetProperty("revision").GetString()!);
+    }
+
+    [Fact]
     public async Task Remove_Cluster_TakesItsObjectsOutOfListsAndWatches()
     {
         using var stop = new CancellationTokenSource(ServiceUnderTest.Patience);

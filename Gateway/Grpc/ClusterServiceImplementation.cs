@@ -10,7 +10,7 @@ using MultiCluster.V1;
 namespace MultiCluster.Gateway.Grpc;
 
 /// <summary><c>multicluster.v1.ClusterService</c>.</summary>
-internal sealed class ClusterServiceImplementation(ClusterCommands commands, FleetView fleet) : ClusterService.ClusterServiceBase
+internal sealed class ClusterServiceImplementation(ClusterCommands commands, FleetView fleet, WatchPlaces places) : ClusterService.ClusterServiceBase
 {
     public override async Task<RegisterClusterResponse> RegisterCluster(RegisterClusterRequest request, ServerCallContext context)
     {
@@ -67,6 +67,7 @@ internal sealed class ClusterServiceImplementation(ClusterCommands commands, Fle
     {
         ImmutableArray<string> names = [.. request.Names];
         LabelSelector? selector = ClusterCommands.ParseSelector(request.LabelSelector);
+        using IDisposable place = places.Enter(context.GetHttpContext().User);
         var shown = new Dictionary<string, ClusterEntry>(StringComparer.Ordinal);
         bool synced = false;
         while (true)

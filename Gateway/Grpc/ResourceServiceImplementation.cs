@@ -8,7 +8,7 @@ using MultiCluster.V1;
 namespace MultiCluster.Gateway.Grpc;
 
 /// <summary><c>multicluster.v1.ResourceService</c>.</summary>
-internal sealed class ResourceServiceImplementation(FleetReader reader) : ResourceService.ResourceServiceBase
+internal sealed class ResourceServiceImplementation(FleetReader reader, WatchPlaces places) : ResourceService.ResourceServiceBase
 {
     // Seconds; far beyond every range that a field has.
     private const double LongestSpan = 1e6;
@@ -122,6 +122,7 @@ internal sealed class ResourceServiceImplementation(FleetReader reader) : Resour
             Since = request.Revision,
             BookmarkEvery = request.BookmarkEvery is null ? FleetWatchQuery.DefaultBookmarkEvery : Span(request.BookmarkEvery),
         };
+        using IDisposable place = places.Enter(context.GetHttpContext().User);
         await foreach (FleetWatchBatch batch in reader.WatchAsync(query, context.CancellationToken))
         {
             foreach (WatchResponse message in Messages(batch))

@@ -24,6 +24,7 @@ internal static class WireErrors
             CodeOf(refused.Reason), refused.Message, refused.Faults.Select(f => (f.Field ?? "", f.Message))),
         IncompleteReadException incomplete => new RpcException(new Status(StatusCode.Unavailable, incomplete.Message)),
         ExpiredReadException expired => new RpcException(new Status(StatusCode.OutOfRange, expired.Message)),
+        TooManyWatchesException tooMany => Later(tooMany),
         FleetUnavailableException unavailable => new RpcException(new Status(StatusCode.Unavailable, unavailable.Message)),
         TimeoutException => new RpcException(new Status(StatusCode.DeadlineExceeded, "No answer within the deadline. Try again.")),
         _ => null,
@@ -48,6 +49,13 @@ internal static class WireErrors
         RefusalReason.Conflict => StatusCode.Aborted,
         _ => StatusCode.FailedPrecondition,
     };
+
+    private static RpcException Later(TooManyWatchesException tooMany) => new Google.Rpc.Status
+    {
+        Code = (int)StatusCode.ResourceExhausted,
+        Message = tooMany.Message,
+        Details = { Any.Pack(new RetryInfo { RetryDelay = Duration.FromTimeSpan(tooMany.RetryAfter) }) },
+    }.ToRpcException();
 
     private static RpcException Invalid(StatusCode code, string message, IEnumerable<(string Field, string Message)> faults)
     {

@@ -21,6 +21,9 @@ internal static class EventStream
     // A reader that takes nothing for this long is gone or too slow; the mirror's history would outrun it anyway.
     private static readonly TimeSpan WriteDeadline = TimeSpan.FromSeconds(30);
 
+    // What is not flushed is held: a whole batch in this form would be held a second time while its reader takes nothing.
+    private const int MaxUnflushed = 64 * 1024;
+
     // In place of a revision: the reader shall forget the one it has.
     private const long Forget = -1;
 
@@ -39,8 +42,8 @@ internal static class EventStream
         while (more)
         {
             FleetWatchBatch batch = batches.Current;
-            Write(output, buffer, batch);
-            if (!await FlushedAsync(output, time, aborted) || batch.End != FleetWatchEnd.None)
+            if (!await WrittenAsync(output, buffer, batch, time, aborted)
+                || !await FlushedAsync(output, time, aborted) || batch.End != FleetWatchEnd.None)
             {
                 return;
             }
@@ -64,7 +67,9 @@ internal static class EventStream
         }
     }
 
-    private static void Write(PipeWriter output, ArrayBufferWriter<byte> buffer, FleetWatchBatch batch)
+    /// <summary>Writes a batch, the last of it not flushed yet; false where the reader is gone or takes nothing.</summary>
+    private static async ValueTask<bool> WrittenAsync(
+        PipeWriter output, ArrayBufferWriter<byte> buffer, FleetWatchBatch batch, TimeProvider time, CancellationToken aborted)
     {
         foreach (ClusterCoverage coverage in batch.Coverage)
         {
@@ -74,6 +79,10 @@ internal static class EventStream
         foreach (FleetEvent change in batch.Events)
         {
             WriteEvent(output, HttpMapping.Text(change.Type), change.Revision, PageWriter.ToBytes(buffer, json => PageWriter.WriteItem(json, change.Item)).Span);
+            if (output.UnflushedBytes > MaxUnflushed && !await FlushedAsync(output, time, aborted))
+            {
+                return false;
+            }
         }
 
         foreach (string cluster in batch.Gone)
@@ -102,6 +111,8 @@ internal static class EventStream
         {
             WriteEvent(output, batch.InitialEnd ? "synced" : "bookmark", batch.Revision, PageWriter.ToBytes(buffer, json => WriteOne(json, "revision", revision)).Span);
         }
+
+        return true;
     }
 
     private static void WriteOne(Utf8JsonWriter json, string name, string value)

@@ -247,7 +247,12 @@ internal sealed record HttpKind(
 
 /// <summary>An error: RFC 9457, with the fields that are at fault.</summary>
 internal sealed record HttpProblem(
-    string Title, int Status, string Detail, IReadOnlyList<HttpFault>? Faults, IReadOnlyList<HttpCoverage>? Coverage);
+    string Title, int Status, string Detail, IReadOnlyList<HttpFault>? Faults, IReadOnlyList<HttpCoverage>? Coverage)
+{
+    /// <summary>When it is worth another try; goes out as the header <c>Retry-After</c>.</summary>
+    [JsonIgnore]
+    public TimeSpan? RetryAfter { get; init; }
+}
 
 [JsonSerializable(typeof(HttpCluster))]
 [JsonSerializable(typeof(HttpClusterList))]

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
@@ -22,6 +23,7 @@ internal static class Problems
         IncompleteReadException incomplete => new HttpProblem(
             "Not every cluster is covered.", 503, incomplete.Message, null, Coverage(incomplete.Missing)),
         ExpiredReadException expired => new HttpProblem("Expired.", 410, expired.Message, null, null),
+        TooManyWatchesException tooMany => new HttpProblem("Too many watches.", 429, tooMany.Message, null, null) { RetryAfter = tooMany.RetryAfter },
         FleetUnavailableException unavailable => new HttpProblem("Not ready.", 503, unavailable.Message, null, null),
         JsonException json => new HttpProblem(
             "The request is wrong.", 400, $"The body is not the JSON that this request takes, at {json.Path ?? "$"}, line {(json.LineNumber ?? 0) + 1}.", null, null),
@@ -34,6 +36,11 @@ internal static class Problems
     public static Task WriteAsync(HttpContext http, HttpProblem problem)
     {
         http.Response.StatusCode = problem.Status;
+        if (problem.RetryAfter is { } pause)
+        {
+            http.Response.Headers.RetryAfter = ((long)Math.Ceiling(pause.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        }
+
         return http.Response.WriteAsJsonAsync(problem, HttpJson.Api.HttpProblem, "application/problem+json", http.RequestAborted);
     }
 

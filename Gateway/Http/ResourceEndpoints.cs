@@ -19,7 +19,7 @@ internal static class ResourceEndpoints
             .WithDescription("Ordered by cluster, then by the bytes of namespace/name. Coverage says per cluster what the page holds and how old it is. " +
                 "The kind may be a plural, singular, kind or short name, or name.group; group/version/name with its slashes escaped.")
             .WithMetadata(ListParameters)
-            .Produces<HttpPage>(200, Json, "text/event-stream").Fails(400, 410, 503);
+            .Produces<HttpPage>(200, Json, "text/event-stream").Fails(400, 410, 429, 503);
         v1.MapGet("/resources/{kind}/{cluster}/{name}", GetClusterScopedAsync)
             .WithName("GetClusterScopedResource").WithTags("resources")
             .WithSummary("One cluster-scoped object of one cluster, or of every selected cluster with '-' in place of the cluster.")
@@ -51,12 +51,13 @@ internal static class ResourceEndpoints
     // Routing leaves an escaped slash as it is; in group/version/name it is one.
     private static string KindOf(string kind) => kind.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
 
-    private static async Task ListOrWatchAsync(HttpContext http, string kind, FleetReader reader, TimeProvider time)
+    private static async Task ListOrWatchAsync(HttpContext http, string kind, FleetReader reader, WatchPlaces places, TimeProvider time)
     {
         var parameters = new QueryParameters(http.Request.Query);
         if (parameters.Flag("watch") == true)
         {
             FleetWatchQuery watch = WatchQuery(http, kind, parameters);
+            using IDisposable place = places.Enter(http.User);
             await using IAsyncEnumerator<FleetWatchBatch> batches = reader.WatchAsync(watch, http.RequestAborted).GetAsyncEnumerator(http.RequestAborted);
             await EventStream.WriteAsync(http, batches, time);
             return;

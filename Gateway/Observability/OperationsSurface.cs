@@ -24,7 +24,12 @@ internal static class OperationsSurface
     public static void AddFleetReadiness(this IServiceCollection services) =>
         services.AddHealthChecks().AddCheck<FleetKnownCheck>("fleet", tags: [ReadyTag]);
 
-    public static void Map(IApplicationBuilder app) => app.Run(AnswerAsync);
+    public static void Map(IApplicationBuilder app)
+    {
+        // Listens from the start: what is only counted up and down would be wrong for ever if the first scrape began it.
+        _ = app.ApplicationServices.GetRequiredService<PrometheusText>();
+        app.Run(AnswerAsync);
+    }
 
     private static async Task AnswerAsync(HttpContext http)
     {

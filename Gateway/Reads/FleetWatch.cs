@@ -19,7 +19,7 @@ internal sealed class FleetWatch : IAsyncDisposable
 {
     // A batch for the reader: what is waiting, up to this.
     private const int MaxEvents = 4096;
-    private const int MaxBytes = 1 << 20;
+    private const int MaxBytes = 256 << 10;
 
     // The fleet changes with every summary; a look at it walks over all clusters.
     private static readonly TimeSpan FleetLookEvery = TimeSpan.FromMilliseconds(100);

@@ -94,5 +94,12 @@ public sealed class IncompleteReadException(ImmutableArray<ClusterCoverage> miss
 /// <summary>A revision or continue token lies before the kept history: gRPC <c>OUT_OF_RANGE</c>, HTTP 410 with reason <c>Expired</c>.</summary>
 public sealed class ExpiredReadException(string message) : Exception(message);
 
+/// <summary>So many watches are open that no further one may begin: gRPC <c>RESOURCE_EXHAUSTED</c>, HTTP 429.</summary>
+public sealed class TooManyWatchesException(string message, TimeSpan retryAfter) : Exception(message)
+{
+    /// <summary>When it is worth another try.</summary>
+    public TimeSpan RetryAfter => retryAfter;
+}
+
 /// <summary>This gateway has not heard from the fleet yet: gRPC <c>UNAVAILABLE</c>, HTTP 503. Try again.</summary>
 public sealed class FleetUnavailableException(string message) : Exception(message);

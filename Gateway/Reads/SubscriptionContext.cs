@@ -15,7 +15,7 @@ internal sealed partial class SubscriptionContext(
     // What a reader that takes nothing costs: batches have some 256 KiB, and beside these a watch holds what each cluster has under way
     // (UnderWay) and what is being written. Everything else waits in the mirrors' histories, which is there for all. With 64 batches, and
     // the hundred that a stream of a grain fetches unasked, 200 such readers of large objects held 4 GB.
-    private const int InboxBatches = 8;
+    private const int InboxBatches = 4;
 
     /// <summary>Batches of one cluster that are fetched at once.</summary>
     public const int UnderWay = 2;

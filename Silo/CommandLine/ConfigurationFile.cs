@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.Extensions.Configuration;
+using MultiCluster.Gateway.Reads;
 using MultiCluster.Grains.Cluster;
 using MultiCluster.Grains.Fleet;
 using MultiCluster.Kubernetes.Transport;
@@ -21,6 +22,7 @@ internal static class ConfigurationFile
         [MirrorOptions.Section] = [typeof(MirrorOptions), typeof(ReflectorOptions)],
         [HealthOptions.Section] = [typeof(HealthOptions)],
         ["Client"] = [typeof(KubeClientOptions)],
+        [WatchOptions.Section] = [typeof(WatchOptions)],
         ["Logging"] = [],
     };
 

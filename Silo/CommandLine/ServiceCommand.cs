@@ -17,7 +17,7 @@ internal static class ServiceCommand
     private static readonly Option<string?> Listen = new("--listen") { Description = "ADDRESS:PORT of the API over TLS (default: 127.0.0.1:8443; port 0 takes a free one)." };
     private static readonly Option<string?> ListenMetrics = new("--listen-metrics") { Description = "ADDRESS:PORT of /healthz, /readyz and /metrics (default: 127.0.0.1:9090; 'off' for none)." };
     private static readonly Option<string[]> Names = new("--name") { Description = "DNS name or address under which clients reach the service, for its certificate. May be repeated." };
-    private static readonly Option<FileInfo?> Config = new("--config") { Description = "Configuration file (JSON) with the sections Service, Database, Fleet, Mirror, Health, Client, Logging." };
+    private static readonly Option<FileInfo?> Config = new("--config") { Description = "Configuration file (JSON) with the sections Service, Database, Fleet, Mirror, Health, Client, Watches, Logging." };
     private static readonly Option<string?> KubeconfigPath = new("--kubeconfig") { Description = "Registers the clusters of this kubeconfig: every context, or those named with --context." };
     private static readonly Option<string[]> Contexts = new("--context") { Description = "Only this context of the kubeconfig. May be repeated." };
     private static readonly Option<bool> AllowExec = new("--allow-exec") { Description = "Lets kubeconfigs run credential plugins: programs on this host, with our rights." };

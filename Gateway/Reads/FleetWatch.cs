@@ -82,6 +82,13 @@ internal sealed class FleetWatch : IAsyncDisposable
             }
 
             Drain();
+            if (_gone.Count > 0 && _end == FleetWatchEnd.None)
+            {
+                // One that came back while its leave was under way is followed from now on, and holds the revision back
+                // until it has told its present state. The fleet itself may say nothing new for long.
+                Follow(_fleet, first: false);
+            }
+
             if (_time.GetElapsedTime(lastCheck) >= CheckEvery)
             {
                 Check();
@@ -314,8 +321,8 @@ internal sealed class FleetWatch : IAsyncDisposable
             case WatchEnd.None:
                 break;
             case WatchEnd.Left:
+                // One that we did not send away has left before the fleet tells us; until it does, there is nothing to come back to.
                 from.IsEnded = true;
-                from.LeavingSince ??= _time.GetTimestamp();
                 _gone.Add(from.Cluster);
                 break;
             case WatchEnd.TooSlow:

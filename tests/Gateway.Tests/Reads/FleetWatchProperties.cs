@@ -171,6 +171,9 @@ public sealed class FleetWatchProperties
     /// <summary>What a client of the list-and-watch kind does: list, watch from its revision, go on from the last one, list again when told to.</summary>
     private sealed class Informer(SimulatedFleet fleet, ObjectQuery query, ClusterSelection clusters) : IAsyncDisposable
     {
+        // On a clock that runs fast; a cluster that is late on a busy machine would be missing from the list for ever.
+        private static readonly TimeSpan ListDeadline = TimeSpan.FromSeconds(60);
+
         private readonly Dictionary<string, string> _state = new(StringComparer.Ordinal);
         private readonly List<string> _log = [];
         private CancellationTokenSource _stop = new();
@@ -194,7 +197,7 @@ public sealed class FleetWatchProperties
                 return;
             }
 
-            (List<FleetItem> items, _revision) = await fleet.ListAllAsync(new FleetQuery { Objects = query, Clusters = present, Limit = 3 });
+            (List<FleetItem> items, _revision) = await fleet.ListAllAsync(new FleetQuery { Objects = query, Clusters = present, Limit = 3, Deadline = ListDeadline });
             foreach (FleetItem item in items)
             {
                 Set(item);

@@ -1,7 +1,9 @@
+using MultiCluster.Clusters;
 using MultiCluster.Gateway.Reads;
 using MultiCluster.Grains.Mirror;
 using MultiCluster.Kubernetes.Discovery;
 using MultiCluster.Reads;
+using MultiCluster.TestSupport;
 
 namespace MultiCluster.Gateway.Tests.Reads;
 
@@ -60,6 +62,52 @@ public sealed class FleetWatchTests
         // And back again under its name.
         fleet.Join("new").Put(Maps, "n", "b");
         await watch.ReadUntilAsync(_ => watch.Seen[^1] == "+new/n/b");
+    }
+
+    [Fact]
+    public async Task Watch_ClusterIsBackBeforeItsLeaveIsTold_GivesNoRevisionPastItsReturn()
+    {
+        var time = new ManualTimeProvider();
+        using var fleet = new SimulatedFleet(time, clusters: 1);
+        fleet.Join("a").Put(Maps, "n", "before");
+        await using var watch = new WatchReader(fleet, Query());
+        await watch.ReadUntilAsync(b => b.InitialEnd);
+        fleet.Leave("a");
+        fleet.Join("a").Put(Maps, "n", "after");
+        long returned = fleet.Entry("a").JoinedAt;
+
+        time.Advance(TimeSpan.FromSeconds(1));
+        await watch.ReadUntilAsync(b => b.Gone.Contains("a"));
+
+        // Whoever resumes from it would ask the new cluster only for what came later.
+        Assert.InRange(watch.Revision, 1, returned - 1);
+        await watch.ReadUntilAsync(_ => watch.Seen.Contains("+a/n/after"));
+        Assert.Equal(["+a/n/before", "-a/n/before", "+a/n/after"], watch.Seen);
+    }
+
+    [Fact]
+    public async Task Watch_ClusterTakesLeaveBeforeTheFleetSaysSo_IsGoneOnceAndTheRevisionStands()
+    {
+        var time = new ManualTimeProvider();
+        using var fleet = new SimulatedFleet(time, clusters: 1);
+        fleet.Join("a").Put(Maps, "n", "o");
+        await using var watch = new WatchReader(fleet, Query());
+        await watch.ReadUntilAsync(b => b.InitialEnd);
+        fleet["a"].Mirror.Freeze();
+        await watch.ReadUntilAsync(b => b.Gone.Contains("a"));
+        long before = watch.Revision;
+
+        time.Advance(TimeSpan.FromSeconds(1));
+        fleet["c0000"].Put(Maps, "n", "later");
+        fleet.Report("c0000", ClusterPhase.Degraded);
+        await watch.ReadUntilAsync(_ => watch.Seen.Contains("+c0000/n/later"));
+        time.Advance(TimeSpan.FromSeconds(1));
+        fleet.Leave("a");
+        fleet["c0000"].Put(Maps, "n", "last");
+        await watch.ReadUntilAsync(_ => watch.Seen.Contains("+c0000/n/last"));
+
+        Assert.Equal(["a"], watch.Gone);
+        Assert.InRange(watch.Revision, before, long.MaxValue);
     }
 
     [Fact]

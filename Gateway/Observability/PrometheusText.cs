@@ -25,11 +25,13 @@ public sealed class PrometheusText : IDisposable
     private long _dropped;
 
     /// <summary>Begins to listen.</summary>
-    public PrometheusText()
+    /// <param name="meters">The host's own; the instruments of other hosts in the same process are left to those. Null for everybody's.</param>
+    public PrometheusText(IMeterFactory? meters = null)
     {
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (MeterPrefixes.Any(p => instrument.Meter.Name.StartsWith(p, StringComparison.Ordinal)))
+            bool isForeign = meters is not null && instrument.Meter.Scope is IMeterFactory other && other != meters;
+            if (!isForeign && MeterPrefixes.Any(p => instrument.Meter.Name.StartsWith(p, StringComparison.Ordinal)))
             {
                 listener.EnableMeasurementEvents(instrument, FamilyOf(instrument));
             }

@@ -91,10 +91,12 @@ public sealed class PostgresServer : IAsyncLifetime
     /// <summary>Starts the server that was stopped, on the same port with the same data.</summary>
     public async Task StartAsync()
     {
-        _process = Process.Start(AsUser("postgres", [
+        string[] arguments =
+        [
             "-D", Data, "-k", Data, "-p", Port.ToString(CultureInfo.InvariantCulture),
             "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200", "-c", "shared_buffers=32MB",
-        ]))!;
+        ];
+        _process = await ChildProcesses.StartAsync(Quiet(Path.Combine(ProgramFolder!, "postgres"), arguments), "QUIT", User);
         _process.OutputDataReceived += static (_, _) => { };
         _process.ErrorDataReceived += static (_, _) => { };
         _process.BeginOutputReadLine();
@@ -114,7 +116,7 @@ public sealed class PostgresServer : IAsyncLifetime
     {
         if (_process is { HasExited: false } process)
         {
-            await RunAsync("kill", immediately ? "-QUIT" : "-INT", process.Id.ToString(CultureInfo.InvariantCulture));
+            await process.SignalAsync(immediately ? "QUIT" : "INT");
             await process.WaitForExitAsync().WaitAsync(StartDeadline);
         }
 
@@ -139,28 +141,22 @@ public sealed class PostgresServer : IAsyncLifetime
         return process.ExitCode == 0;
     }
 
-    private static Task RunAsUserAsync(string program, params string[] arguments) => RunAsync(AsUser(program, arguments));
+    // PostgreSQL refuses to run as root.
+    private Task RunAsUserAsync(string program, params string[] arguments) =>
+        RunAsync(ChildProcesses.StartAsync(Quiet(Path.Combine(ProgramFolder!, program), arguments), "KILL", User), program);
 
-    private static Task RunAsync(string program, params string[] arguments) => RunAsync(Quiet(program, arguments));
+    private static Task RunAsync(string program, params string[] arguments) => RunAsync(Task.FromResult(Process.Start(Quiet(program, arguments))!), program);
 
-    private static async Task RunAsync(ProcessStartInfo start)
+    private static async Task RunAsync(Task<Process> starting, string program)
     {
-        using Process process = Process.Start(start)!;
+        using Process process = await starting;
         string[] said = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync()).WaitAsync(StartDeadline);
         await process.WaitForExitAsync().WaitAsync(StartDeadline);
         if (process.ExitCode != 0)
         {
-            throw new InvalidOperationException($"{start.FileName} {string.Join(' ', start.ArgumentList)} ended with {process.ExitCode}: {string.Join(' ', said)}");
+            throw new InvalidOperationException($"{program} ended with {process.ExitCode}: {string.Join(' ', said)}");
         }
     }
-
-    // PostgreSQL refuses to run as root; and nothing must outlive the tests.
-    private static ProcessStartInfo AsUser(string program, string[] arguments) => Quiet("setpriv", [
-        "--pdeathsig", "QUIT",
-        .. Environment.UserName == "root" ? ["--reuid=postgres", "--regid=postgres", "--init-groups"] : Array.Empty<string>(),
-        Path.Combine(ProgramFolder!, program),
-        .. arguments,
-    ]);
 
     private static ProcessStartInfo Quiet(string program, string[] arguments) => new(program, arguments)
     {

@@ -86,3 +86,15 @@ CREATE TABLE shared_file
     content    text        NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- Where each grain lives. A grain can be registered once only, whatever silos believe of each other.
+CREATE TABLE grain_directory
+(
+    grain_id           text        PRIMARY KEY,
+    activation_id      text        NOT NULL,
+    silo               text        NOT NULL,
+    membership_version bigint      NOT NULL,
+    registered_at      timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX grain_directory_by_silo ON grain_directory (silo);

@@ -13,7 +13,9 @@ using MultiCluster.Silo.Hosting;
 using Npgsql;
 using Orleans.Configuration;
 using Orleans.Dashboard;
+using Orleans.GrainDirectory;
 using Orleans.Hosting;
+using Orleans.Runtime.Hosting;
 using Orleans.Serialization;
 using Orleans.Storage;
 
@@ -136,6 +138,7 @@ internal sealed class EngineSetup : IAsyncDisposable
             o.MaxProbeTimeout = MaxProbeTimeout;
             o.NumMissedProbesLimit = MissedProbes;
         });
+        silo.AddGrainDirectory(GrainDirectoryAttribute.DEFAULT_GRAIN_DIRECTORY, (services, _) => ActivatorUtilities.CreateInstance<DatabaseGrainDirectory>(services));
         silo.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
         silo.UseAdoNetReminderService(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
         silo.AddAdoNetGrainStorage(GrainsServiceCollectionExtensions.StorageName, options => options.Configure<Serializer>((o, serializer) =>

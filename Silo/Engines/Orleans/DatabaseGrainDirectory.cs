@@ -1,0 +1,95 @@
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Orleans.GrainDirectory;
+using Orleans.Runtime;
+
+namespace MultiCluster.Silo.Engines;
+
+/// <summary>Knows on which silo each grain lives, in the database.</summary>
+/// <remarks>
+/// <para>The default directory is spread over the silos: with one of them, what it knew is lost, and grains that live elsewhere are started
+/// anew. A cluster's grain holds a mirror that takes seconds to fill, so only those that lived on the lost silo may move. The
+/// unique key of the table also is what lets one grain never live twice.</para>
+/// <para>Silos remember what they have looked up; the database is asked when a grain starts or stops, and once per grain and silo.
+/// Thread-safe.</para>
+/// </remarks>
+internal sealed partial class DatabaseGrainDirectory(NpgsqlDataSource database, ILogger<DatabaseGrainDirectory> logger) : IGrainDirectory
+{
+    // One statement: whoever comes second gets the row of whoever came first. An update that changes nothing makes the row that is there
+    // come back, also when another transaction has just added it.
+    private const string RegisterStatement = """
+        INSERT INTO grain_directory AS d (grain_id, activation_id, silo, membership_version)
+        VALUES (@grain, @activation, @silo, @version)
+        ON CONFLICT (grain_id) DO UPDATE SET
+            activation_id = CASE WHEN d.activation_id = @previous THEN excluded.activation_id ELSE d.activation_id END,
+            silo = CASE WHEN d.activation_id = @previous THEN excluded.silo ELSE d.silo END,
+            membership_version = CASE WHEN d.activation_id = @previous THEN excluded.membership_version ELSE d.membership_version END,
+            registered_at = CASE WHEN d.activation_id = @previous THEN now() ELSE d.registered_at END
+        RETURNING d.activation_id, d.silo, d.membership_version
+        """;
+
+    /// <inheritdoc/>
+    public Task<GrainAddress?> Register(GrainAddress address) => Register(address, previousAddress: null);
+
+    /// <inheritdoc/>
+    public async Task<GrainAddress?> Register(GrainAddress address, GrainAddress? previousAddress)
+    {
+        await using NpgsqlCommand command = database.CreateCommand(RegisterStatement);
+        command.Parameters.AddWithValue("grain", address.GrainId.ToString());
+        command.Parameters.AddWithValue("activation", address.ActivationId.ToParsableString());
+        command.Parameters.AddWithValue("silo", address.SiloAddress!.ToParsableString());
+        command.Parameters.AddWithValue("version", address.MembershipVersion.Value);
+        command.Parameters.AddWithValue("previous", previousAddress?.ActivationId.ToParsableString() ?? "");
+        return await ReadAsync(command, address.GrainId);
+    }
+
+    /// <inheritdoc/>
+    public async Task Unregister(GrainAddress address)
+    {
+        await using NpgsqlCommand command = database.CreateCommand("DELETE FROM grain_directory WHERE grain_id = @grain AND activation_id = @activation");
+        command.Parameters.AddWithValue("grain", address.GrainId.ToString());
+        command.Parameters.AddWithValue("activation", address.ActivationId.ToParsableString());
+        await command.ExecuteNonQueryAsync();
+    }
+
+    /// <inheritdoc/>
+    public async Task<GrainAddress?> Lookup(GrainId grainId)
+    {
+        await using NpgsqlCommand command = database.CreateCommand("SELECT activation_id, silo, membership_version FROM grain_directory WHERE grain_id = @grain");
+        command.Parameters.AddWithValue("grain", grainId.ToString());
+        return await ReadAsync(command, grainId);
+    }
+
+    /// <inheritdoc/>
+    public async Task UnregisterSilos(List<SiloAddress> siloAddresses)
+    {
+        try
+        {
+            await using NpgsqlCommand command = database.CreateCommand("DELETE FROM grain_directory WHERE silo = ANY(@silos)");
+            command.Parameters.AddWithValue("silos", siloAddresses.Select(s => s.ToParsableString()).ToArray());
+            await command.ExecuteNonQueryAsync();
+        }
+        catch (NpgsqlException e)
+        {
+            // Only tidying: whoever finds a grain on a dead silo replaces the entry. And who calls this never calls again after an exception.
+            LogTidyFailed(logger, e, siloAddresses.Count);
+        }
+    }
+
+    private static async Task<GrainAddress?> ReadAsync(NpgsqlCommand command, GrainId grain)
+    {
+        await using NpgsqlDataReader reader = await command.ExecuteReaderAsync();
+        return await reader.ReadAsync()
+            ? new GrainAddress
+            {
+                GrainId = grain,
+                ActivationId = ActivationId.FromParsableString(reader.GetString(0)),
+                SiloAddress = SiloAddress.FromParsableString(reader.GetString(1)),
+                MembershipVersion = new MembershipVersion(reader.GetInt64(2)),
+            }
+            : null;
+    }
+
+    [LoggerMessage(6100, LogLevel.Warning, "Grains of {Count} lost silos stay in the directory until they are asked for.", EventName = "DirectoryTidyFailed")]
+    private static partial void LogTidyFailed(ILogger logger, Exception exception, int count);
+}

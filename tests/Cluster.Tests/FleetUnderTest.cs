@@ -1,0 +1,136 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
+using MultiCluster.Simulator.Hosting;
+using MultiCluster.Simulator.Seeding;
+using MultiCluster.TestSupport;
+using Npgsql;
+
+namespace MultiCluster.Cluster.Tests;
+
+/// <summary>Silos and a gateway as processes on one PostgreSQL, over simulated members in this process.</summary>
+internal sealed class FleetUnderTest : IAsyncDisposable
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+
+    private readonly PostgresServer _server;
+    private readonly string _database = $"cluster_{Guid.NewGuid():N}";
+    private int _started;
+
+    private FleetUnderTest(PostgresServer server) => _server = server;
+
+    public List<ServiceProcess> Silos { get; } = [];
+
+    public ServiceProcess Gateway { get; private set; } = null!;
+
+    public List<SimulatedCluster> Members { get; } = [];
+
+    public HttpClient Http { get; private set; } = new();
+
+    public Dictionary<string, string> Settings => new(StringComparer.Ordinal)
+    {
+        ["Database:ConnectionString"] = _server.ConnectionString(_database),
+    };
+
+    /// <summary>Starts everything and waits until every member's pods are there.</summary>
+    public static async Task<FleetUnderTest> StartAsync(PostgresServer server, int silos, int members, int podsOfEach)
+    {
+        var fleet = new FleetUnderTest(server);
+        await fleet.RunOnServerAsync($"CREATE DATABASE {fleet._database}");
+        await using (ServiceProcess migrate = await ServiceProcess.LaunchAsync("migrate", fleet.Settings, "database", "migrate"))
+        {
+            await migrate.ExitedAsync();
+            Assert.True(migrate.ExitCode == 0, migrate.Printed);
+        }
+
+        fleet.Silos.AddRange(await Task.WhenAll(Enumerable.Range(0, silos).Select(_ => fleet.StartSiloAsync())));
+        fleet.Gateway = await ServiceProcess.StartAsync("gateway", new Dictionary<string, string>(fleet.Settings, StringComparer.Ordinal) { ["Service:Role"] = "Gateway" });
+        fleet.Http = fleet.CreateClient();
+        for (int i = 0; i < members; i++)
+        {
+            SimulatedCluster member = await SimulatedCluster.StartAsync(new SimulatedClusterOptions { Name = string.Create(CultureInfo.InvariantCulture, $"member-{i:00}"), Seed = i + 1 });
+            member.Objects.SeedPods(new PodSeed(podsOfEach));
+            fleet.Members.Add(member);
+        }
+
+        await Parallel.ForEachAsync(fleet.Members, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (member, stop) => await fleet.RegisterAsync(member, stop));
+        await fleet.UntilAsync("/v1/count/pods", answer => answer.GetProperty("total").GetInt64() == (long)members * podsOfEach && fleet.IsFresh(answer));
+        return fleet;
+    }
+
+    public Task<ServiceProcess> StartSiloAsync() => ServiceProcess.StartAsync(
+        string.Create(CultureInfo.InvariantCulture, $"silo-{Interlocked.Increment(ref _started)}"),
+        new Dictionary<string, string>(Settings, StringComparer.Ordinal) { ["Service:Role"] = "Silo" });
+
+    public async Task RegisterAsync(SimulatedCluster member, CancellationToken cancellationToken)
+    {
+        using HttpResponseMessage answer = await Http.PostAsJsonAsync("/v1/clusters", new { name = member.Options.Name, kubeconfig = member.KubeconfigYaml() }, cancellationToken);
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync(cancellationToken));
+    }
+
+    public HttpClient CreateClient()
+    {
+        var handler = new SocketsHttpHandler
+        {
+            SslOptions = new SslClientAuthenticationOptions
+            {
+                CertificateChainPolicy = new X509ChainPolicy
+                {
+                    TrustMode = X509ChainTrustMode.CustomRootTrust,
+                    CustomTrustStore = { X509Certificate2.CreateFromPem(File.ReadAllText(Path.Combine(Gateway.DataDirectory, "ca.crt"))) },
+                    RevocationMode = X509RevocationMode.NoCheck,
+                },
+            },
+        };
+        var client = new HttpClient(handler) { BaseAddress = Gateway.Api, Timeout = Patience };
+        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", File.ReadAllText(Path.Combine(Gateway.DataDirectory, "admin-token")).Trim());
+        return client;
+    }
+
+    /// <summary>Whether every member is covered by what is there now.</summary>
+    public bool IsFresh(JsonElement answer) =>
+        answer.GetProperty("coverage").EnumerateArray().Count(c => c.GetProperty("state").GetString() == "ok") == Members.Count;
+
+    /// <summary>Asks until the answer is as wished, or patience ends; the last answer is in the message then.</summary>
+    public async Task<JsonElement> UntilAsync(string path, Func<JsonElement, bool> wish)
+    {
+        long start = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            JsonElement answer = await Http.GetFromJsonAsync<JsonElement>(path);
+            if (wish(answer))
+            {
+                return answer;
+            }
+
+            Assert.True(TimeProvider.System.GetElapsedTime(start) < Patience, $"{path} still answers {answer}. Gateway: {Gateway.Printed}");
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, CancellationToken.None);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        foreach (ServiceProcess process in Silos.Append(Gateway).OfType<ServiceProcess>())
+        {
+            await process.DisposeAsync();
+        }
+
+        foreach (SimulatedCluster member in Members)
+        {
+            await member.DisposeAsync();
+        }
+
+        await RunOnServerAsync($"DROP DATABASE {_database} WITH (FORCE)");
+    }
+
+    private async Task RunOnServerAsync(string sql)
+    {
+        await using NpgsqlDataSource source = NpgsqlDataSource.Create($"{_server.ConnectionString("postgres")};Pooling=false");
+        await using NpgsqlCommand command = source.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync().WaitAsync(Patience);
+    }
+}

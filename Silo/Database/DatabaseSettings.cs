@@ -13,7 +13,7 @@ public sealed class DatabaseSettings
     public const string DefaultSchema = "multicluster";
 
     /// <summary>Where the database is, such as <c>Host=db;Database=multicluster;Username=multicluster</c>. May hold the password.</summary>
-    /// <value>No default: the service does not start without it.</value>
+    /// <value>No default. Without it, <c>database migrate</c> refuses, and a service is one silo that keeps everything in its data directory.</value>
     public string ConnectionString { get; set; } = "";
 
     /// <summary>A file that holds the password and nothing else, such as a mounted secret; goes before one in the connection string.</summary>

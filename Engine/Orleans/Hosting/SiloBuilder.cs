@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MultiCluster.Engine.Actors;
@@ -160,7 +161,18 @@ namespace Orleans.Hosting
         /// <summary>Adds them.</summary>
         public static ISiloBuilder UseInMemoryReminderService(this ISiloBuilder builder)
         {
-            builder.Services.AddReminderService(static _ => new MemoryReminderTable());
+            builder.Services.AddSingleton<IReminderTable, MemoryReminderTable>();
+            return builder.AddReminders();
+        }
+    }
+
+    /// <summary>Reminders of any table.</summary>
+    public static class SiloBuilderReminderExtensions
+    {
+        /// <summary>Ticks the reminders of the registered <see cref="IReminderTable"/>.</summary>
+        public static ISiloBuilder AddReminders(this ISiloBuilder builder)
+        {
+            builder.Services.TryAddSingleton<ReminderService>();
             return builder;
         }
     }

@@ -27,13 +27,6 @@ internal static class SiloRegistration
         return new Builder(services, configuration);
     }
 
-    public static void AddReminderService(this IServiceCollection services, Func<IServiceProvider, IReminderTable> table)
-    {
-        services.RemoveAll<IReminderTable>();
-        services.AddSingleton(table);
-        services.TryAddSingleton<ReminderService>();
-    }
-
     private sealed record Builder(IServiceCollection Services, IConfiguration Configuration) : ISiloBuilder;
 
     private sealed class CurrentContext : IGrainContextAccessor

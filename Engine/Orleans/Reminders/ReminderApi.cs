@@ -92,9 +92,5 @@ namespace Orleans.Runtime
         public ReminderException(string message) : base(message)
         {
         }
-
-        internal ReminderException(string message, Exception cause) : base(message, cause)
-        {
-        }
     }
 }

@@ -19,7 +19,8 @@ internal sealed partial class ReminderService(
 
     public async Task StartAsync()
     {
-        foreach (ReminderEntry entry in await table.ReadAllAsync())
+        await table.StartAsync();
+        foreach (ReminderEntry entry in (await table.ReadRows(0, 0)).Reminders)
         {
             Tick(entry);
         }
@@ -36,16 +37,22 @@ internal sealed partial class ReminderService(
                 $"Reminder \"{name}\" has a period of {period}; the shortest allowed is {options.Value.MinimumReminderPeriod}.", nameof(period));
         }
 
-        var entry = new ReminderEntry(grain, name, time.GetUtcNow().UtcDateTime + dueTime, period);
-        await table.UpsertAsync(entry);
+        var entry = new ReminderEntry { GrainId = grain, ReminderName = name, StartAt = time.GetUtcNow().UtcDateTime + dueTime, Period = period };
+        entry.ETag = await table.UpsertRow(entry)
+            ?? throw new ReminderException($"Reminder \"{name}\" was written by somebody else at the same time. Try again.");
         Tick(entry);
-        return new Handle(name);
+        return new Handle(name, entry.ETag);
     }
 
     public async Task UnregisterAsync(GrainId grain, IGrainReminder reminder)
     {
         ArgumentNullException.ThrowIfNull(reminder);
-        await table.RemoveAsync(grain, reminder.ReminderName);
+        if (!await table.RemoveRow(grain, reminder.ReminderName, ((Handle)reminder).Etag)
+            && await table.ReadRow(grain, reminder.ReminderName) is not null)
+        {
+            throw new ReminderException($"Reminder \"{reminder.ReminderName}\" was registered anew since it was read. Read it again.");
+        }
+
         lock (_gate)
         {
             if (_ticking.Remove((grain, reminder.ReminderName), out Ticking? ticking))
@@ -55,16 +62,14 @@ internal sealed partial class ReminderService(
         }
     }
 
-    public Task<IGrainReminder?> GetAsync(GrainId grain, string name)
+    public async Task<IGrainReminder?> GetAsync(GrainId grain, string name)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        lock (_gate) { return Task.FromResult<IGrainReminder?>(_ticking.ContainsKey((grain, name)) ? new Handle(name) : null); }
+        return await table.ReadRow(grain, name) is { } entry ? new Handle(name, entry.ETag!) : null;
     }
 
-    public Task<List<IGrainReminder>> GetAllAsync(GrainId grain)
-    {
-        lock (_gate) { return Task.FromResult(_ticking.Keys.Where(k => k.Item1 == grain).Select(k => (IGrainReminder)new Handle(k.Item2)).ToList()); }
-    }
+    public async Task<List<IGrainReminder>> GetAllAsync(GrainId grain) =>
+        [.. (await table.ReadRows(grain)).Reminders.Select(static e => new Handle(e.ReminderName, e.ETag!))];
 
     public void Dispose()
     {
@@ -90,19 +95,19 @@ internal sealed partial class ReminderService(
     {
         lock (_gate)
         {
-            if (_ticking.Remove((entry.Grain, entry.Name), out Ticking? before))
+            if (_ticking.Remove((entry.GrainId, entry.ReminderName), out Ticking? before))
             {
                 before.Dispose();
             }
 
             if (!_stopped)
             {
-                _ticking[(entry.Grain, entry.Name)] = new Ticking(this, entry);
+                _ticking[(entry.GrainId, entry.ReminderName)] = new Ticking(this, entry);
             }
         }
     }
 
-    private sealed record Handle(string ReminderName) : IGrainReminder;
+    private sealed record Handle(string ReminderName, string Etag) : IGrainReminder;
 
     /// <summary>One reminder; its ticks never overlap.</summary>
     private sealed class Ticking : IDisposable
@@ -158,12 +163,12 @@ internal sealed partial class ReminderService(
 
             try
             {
-                await _service.Grains.GetGrain<IRemindable>(_entry.Grain)
-                    .ReceiveReminder(_entry.Name, new TickStatus(_entry.StartAt, _entry.Period, Now));
+                await _service.Grains.GetGrain<IRemindable>(_entry.GrainId)
+                    .ReceiveReminder(_entry.ReminderName, new TickStatus(_entry.StartAt, _entry.Period, Now));
             }
             catch (Exception e)
             {
-                LogTickFailed(_service.Logger, e, _entry.Name, _entry.Grain);
+                LogTickFailed(_service.Logger, e, _entry.ReminderName, _entry.GrainId);
             }
 
             if (!_ended)

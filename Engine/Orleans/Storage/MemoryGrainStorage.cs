@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using MultiCluster.Silo.Storage;
 using Orleans;
 using Orleans.Runtime;
 using Orleans.Storage;

@@ -3,9 +3,9 @@ using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using MultiCluster.Engine;
 using MultiCluster.Grains;
 using MultiCluster.Silo.Hosting;
+using MultiCluster.Silo.Storage;
 using Orleans.Hosting;
 
 namespace MultiCluster.Silo.Engines;

@@ -10,6 +10,7 @@ using MultiCluster.Gateway;
 using MultiCluster.Grains;
 using MultiCluster.Silo.Database;
 using MultiCluster.Silo.Hosting;
+using MultiCluster.Silo.Storage;
 using Npgsql;
 using Orleans.Configuration;
 using Orleans.Dashboard;
@@ -22,6 +23,7 @@ using Orleans.Storage;
 namespace MultiCluster.Silo.Engines;
 
 /// <summary>What only Orleans knows: membership, states, reminders and keys are in PostgreSQL, and the process may be a silo, a gateway or both.</summary>
+/// <remarks>Where no database is set, one process is everything, and keeps it in its data directory as the in-process engine does.</remarks>
 internal sealed class EngineSetup : IAsyncDisposable
 {
     /// <summary>Name of the engine, for the log of the start.</summary>
@@ -38,19 +40,19 @@ internal sealed class EngineSetup : IAsyncDisposable
     private readonly ServiceSettings _settings;
     private readonly SiloNetworkSettings _network;
     private readonly string _directory;
-    private readonly NpgsqlDataSource _database;
-    private readonly string _connectionString;
+    private readonly NpgsqlDataSource? _database;
+    private readonly string? _connectionString;
 
-    private EngineSetup(ServiceSettings settings, SiloNetworkSettings network, string directory, string connectionString)
+    private EngineSetup(ServiceSettings settings, SiloNetworkSettings network, string directory, string? connectionString)
     {
         _settings = settings;
         _network = network;
         _directory = directory;
         _connectionString = connectionString;
-        _database = NpgsqlDataSource.Create(connectionString);
+        _database = connectionString is null ? null : NpgsqlDataSource.Create(connectionString);
     }
 
-    /// <summary>Makes sure that the database is there, is of this build's version, and belongs to this service.</summary>
+    /// <summary>Makes sure that the database, if one is set, is there, is of this build's version, and belongs to this service.</summary>
     /// <exception cref="DatabaseException">It is not, or does not.</exception>
     public static async Task<EngineSetup> CreateAsync(ServiceSettings settings, IConfiguration configuration, string directory, CancellationToken cancellationToken)
     {
@@ -61,7 +63,13 @@ internal sealed class EngineSetup : IAsyncDisposable
 
         DatabaseSettings database = configuration.GetSection(DatabaseSettings.Section).Get<DatabaseSettings>() ?? new DatabaseSettings();
         SiloNetworkSettings network = configuration.GetSection(SiloNetworkSettings.Section).Get<SiloNetworkSettings>() ?? new SiloNetworkSettings();
-        var engine = new EngineSetup(settings, network, directory, database.ToConnectionString());
+        bool standsAlone = string.IsNullOrWhiteSpace(database.ConnectionString) && settings.Role == ServiceRole.All;
+        var engine = new EngineSetup(settings, network, directory, standsAlone ? null : database.ToConnectionString());
+        if (engine._database is null)
+        {
+            return engine;
+        }
+
         try
         {
             await new DatabaseSchema(engine._database).CheckAsync(settings.ClusterId, cancellationToken);
@@ -77,21 +85,33 @@ internal sealed class EngineSetup : IAsyncDisposable
     /// <summary>Runs <paramref name="open"/> with the files that the whole service has in common, and shares those it creates.</summary>
     public async Task ShareFilesAsync(IReadOnlyList<string> names, Action open, CancellationToken cancellationToken)
     {
-        await using ServiceProvider keys = ProtectWithSharedKeys(new ServiceCollection()).BuildServiceProvider();
+        if (_database is null)
+        {
+            open();
+            return;
+        }
+
+        await using ServiceProvider keys = ProtectWithSharedKeys(new ServiceCollection(), _database).BuildServiceProvider();
         await new SharedFiles(_database, keys.GetDataProtector("MultiCluster.SharedFiles")).ShareAsync(_directory, names, open, cancellationToken);
     }
 
     /// <summary>Adds the engine to the host.</summary>
     public void Configure(WebApplicationBuilder builder)
     {
-        ProtectWithSharedKeys(builder.Services);
-        builder.Services.AddSingleton(_database);
-
         // Orleans tells at length how it is configured; what an operator must know are its warnings.
         builder.Logging.AddFilter("Orleans", LogLevel.Warning);
 
         // It recommends the server's garbage collection at each start; ours is chosen for many small processes per machine.
         builder.Logging.AddFilter("Orleans.Runtime.Silo", LogLevel.Error);
+        if (_database is null)
+        {
+            builder.Services.AddDataProtection().PersistKeysToFileSystem(new DirectoryInfo(Path.Combine(_directory, DataDirectory.KeysFolder)));
+            builder.UseOrleans(ConfigureLoneSilo);
+            return;
+        }
+
+        ProtectWithSharedKeys(builder.Services, _database);
+        builder.Services.AddSingleton(_database);
         builder.Services.AddHealthChecks().AddCheck<DatabaseCheck>("database", tags: [GatewaySetup.ReadyTag]);
         if (_settings.Role == ServiceRole.Gateway)
         {
@@ -112,12 +132,22 @@ internal sealed class EngineSetup : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync() => _database.DisposeAsync();
+    public ValueTask DisposeAsync() => _database?.DisposeAsync() ?? ValueTask.CompletedTask;
 
-    private IServiceCollection ProtectWithSharedKeys(IServiceCollection services)
+    private static IServiceCollection ProtectWithSharedKeys(IServiceCollection services, NpgsqlDataSource database)
     {
         services.AddDataProtection().SetApplicationName("MultiCluster");
-        return services.Configure<KeyManagementOptions>(o => o.XmlRepository = new DatabaseKeyRepository(_database));
+        return services.Configure<KeyManagementOptions>(o => o.XmlRepository = new DatabaseKeyRepository(database));
+    }
+
+    private void ConfigureLoneSilo(ISiloBuilder silo)
+    {
+        silo.UseLocalhostClustering(gatewayPort: 0).UseFileStorage(Path.Combine(_directory, "state"), GrainsServiceCollectionExtensions.StorageName);
+        silo.Configure<ClusterOptions>(SetName);
+
+        // Nobody ever connects; the port that Orleans insists on is any free one of loopback.
+        silo.Configure<EndpointOptions>(o => o.SiloListeningEndpoint = new IPEndPoint(IPAddress.Loopback, 0));
+        AddDashboard(silo);
     }
 
     private void ConfigureSilo(ISiloBuilder silo)
@@ -149,6 +179,11 @@ internal sealed class EngineSetup : IAsyncDisposable
             o.GrainStorageSerializer = new OrleansGrainStorageSerializer(serializer);
             o.DeleteStateOnClear = true;
         }));
+        AddDashboard(silo);
+    }
+
+    private void AddDashboard(ISiloBuilder silo)
+    {
         if (_network.Dashboard)
         {
             silo.AddDashboard(o => o.HideTrace = true);

@@ -8,9 +8,9 @@ using Orleans.TestingHost;
 
 namespace MultiCluster.Engine.Tests.Actors;
 
-public sealed class ReminderTests : IDisposable
+public sealed class ReminderTests
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("engine-reminders-").FullName;
+    private readonly MemoryReminderTable _table = new();
     private readonly ManualTimeProvider _time = new();
 
     internal interface IRemindedGrain : IGrainWithStringKey, IRemindable
@@ -20,9 +20,11 @@ public sealed class ReminderTests : IDisposable
         Task<string[]> Names();
 
         Task Unregister(string name);
-    }
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+        Task Keep(string name);
+
+        Task UnregisterKept();
+    }
 
     [Theory]
     [InlineData(-1, 0)]
@@ -34,18 +36,16 @@ public sealed class ReminderTests : IDisposable
     public void NextTick_IsTheFirstOfTheRowThatIsNotPast(int nowSeconds, int expectedSeconds)
     {
         DateTime start = new(2026, 1, 1, 0, 0, 0, DateTimeKind.Utc);
-        var entry = new ReminderEntry(GrainId.Create("t", "k"), "r", start, TimeSpan.FromMinutes(1));
+        var entry = new ReminderEntry { GrainId = GrainId.Create("t", "k"), ReminderName = "r", StartAt = start, Period = TimeSpan.FromMinutes(1) };
 
         Assert.Equal(start.AddSeconds(expectedSeconds), ReminderService.NextTick(entry, start.AddSeconds(nowSeconds)));
     }
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task Reminder_TicksAtItsTimes_AlsoWhenTheGrainIsNotActive(bool files)
+    [Fact]
+    public async Task Reminder_TicksAtItsTimes_AlsoWhenTheGrainIsNotActive()
     {
         var probe = new Probe();
-        await using InProcessTestCluster cluster = await StartAsync(probe, files);
+        await using InProcessTestCluster cluster = await StartAsync(probe);
         IRemindedGrain grain = cluster.Client.GetGrain<IRemindedGrain>("g");
         await grain.Register("r", TimeSpan.FromSeconds(30), TimeSpan.FromMinutes(1)).Soon();
         await cluster.DeactivateAsync(grain).Soon();
@@ -63,14 +63,14 @@ public sealed class ReminderTests : IDisposable
     [Fact]
     public async Task Reminder_AfterRestart_GoesOnAtItsTimes_MissedTicksAreSkipped()
     {
-        await using (InProcessTestCluster cluster = await StartAsync(new Probe(), files: true))
+        await using (InProcessTestCluster cluster = await StartAsync(new Probe()))
         {
             await cluster.Client.GetGrain<IRemindedGrain>("g").Register("r", TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(10)).Soon();
         }
 
         _time.Advance(TimeSpan.FromMinutes(25));   // ticks at 1, 11 and 21 are missed
         var probe = new Probe();
-        await using InProcessTestCluster again = await StartAsync(probe, files: true);
+        await using InProcessTestCluster again = await StartAsync(probe);
         _time.Advance(TimeSpan.FromMinutes(6) - TimeSpan.FromTicks(1));
         Assert.Empty(probe.Journal);
         _time.Advance(TimeSpan.FromTicks(1));
@@ -83,7 +83,7 @@ public sealed class ReminderTests : IDisposable
     public async Task Reminder_UpdatedThenUnregistered_TicksAnewThenNeverAgain()
     {
         var probe = new Probe();
-        await using InProcessTestCluster cluster = await StartAsync(probe, files: true);
+        await using InProcessTestCluster cluster = await StartAsync(probe);
         IRemindedGrain grain = cluster.Client.GetGrain<IRemindedGrain>("g");
         await grain.Register("r", TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1)).Soon();
         await grain.Register("r", TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(5)).Soon();
@@ -97,13 +97,13 @@ public sealed class ReminderTests : IDisposable
         _time.Advance(TimeSpan.FromHours(1));
 
         Assert.Single(probe.Journal);
-        Assert.Empty(Directory.GetFiles(_folder, "*.json", SearchOption.AllDirectories));
+        Assert.Empty((await _table.ReadRows(0, 0)).Reminders);
     }
 
     [Fact]
     public async Task Reminder_PeriodTooShort_IsRefusedWithTheLimit()
     {
-        await using InProcessTestCluster cluster = await StartAsync(new Probe(), files: false);
+        await using InProcessTestCluster cluster = await StartAsync(new Probe());
 
         ArgumentException e = await Assert.ThrowsAsync<ArgumentException>(
             () => cluster.Client.GetGrain<IRemindedGrain>("g").Register("r", TimeSpan.Zero, TimeSpan.FromSeconds(59))).Soon();
@@ -112,47 +112,42 @@ public sealed class ReminderTests : IDisposable
     }
 
     [Fact]
-    public async Task ReminderFile_Damaged_OthersTickAndItIsNeverOverwritten()
+    public async Task Reminder_UnregisteredByAnOldHandle_IsRefusedUnlessItIsGone()
     {
-        await using (InProcessTestCluster cluster = await StartAsync(new Probe(), files: true))
-        {
-            await cluster.Client.GetGrain<IRemindedGrain>("bad").Register("r", TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1)).Soon();
-            await cluster.Client.GetGrain<IRemindedGrain>("good").Register("r", TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1)).Soon();
-        }
+        await using InProcessTestCluster cluster = await StartAsync(new Probe());
+        IRemindedGrain grain = cluster.Client.GetGrain<IRemindedGrain>("g");
+        await grain.Register("r", TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1)).Soon();
+        await grain.Keep("r").Soon();
+        await grain.Register("r", TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(2)).Soon();
 
-        string file = Directory.GetFiles(_folder, "bad.*.json", SearchOption.AllDirectories).Single();
-        await File.WriteAllTextAsync(file, "{\"Grain\"");
-        var probe = new Probe();
-        await using InProcessTestCluster again = await StartAsync(probe, files: true);
-        _time.Advance(TimeSpan.FromMinutes(1));
-        await probe.Seen("good r 1 at 60");
+        await Assert.ThrowsAsync<ReminderException>(grain.UnregisterKept).Soon();
+        await grain.Unregister("r").Soon();
+        await grain.UnregisterKept().Soon();
 
-        ReminderException e = await Assert.ThrowsAsync<ReminderException>(
-            () => again.Client.GetGrain<IRemindedGrain>("bad").Register("r", TimeSpan.Zero, TimeSpan.FromMinutes(1))).Soon();
-
-        Assert.Contains(file, e.Message, StringComparison.Ordinal);
-        Assert.Equal("{\"Grain\"", await File.ReadAllTextAsync(file));
+        Assert.Empty(await grain.Names().Soon());
     }
 
-    private Task<InProcessTestCluster> StartAsync(Probe probe, bool files) => TestCluster.StartAsync(probe, silo =>
+    private Task<InProcessTestCluster> StartAsync(Probe probe) => TestCluster.StartAsync(probe, silo =>
     {
         silo.Services.AddSingleton<TimeProvider>(_time);
-        silo.UseInMemoryReminderService();
-        if (files)
-        {
-            silo.UseFileStorage(_folder);
-        }
+        silo.Services.AddSingleton<IReminderTable>(_table);
+        silo.AddReminders();
     });
 
     internal sealed class RemindedGrain(Probe probe) : Grain, IRemindedGrain
     {
         private int _ticks;
+        private IGrainReminder? _kept;
 
         public Task Register(string name, TimeSpan due, TimeSpan period) => this.RegisterOrUpdateReminder(name, due, period);
 
         public async Task<string[]> Names() => (await this.GetReminders()).Select(r => r.ReminderName).ToArray();
 
         public async Task Unregister(string name) => await this.UnregisterReminder((await this.GetReminder(name))!);
+
+        public async Task Keep(string name) => _kept = await this.GetReminder(name);
+
+        public Task UnregisterKept() => this.UnregisterReminder(_kept!);
 
         public Task ReceiveReminder(string reminderName, TickStatus status)
         {

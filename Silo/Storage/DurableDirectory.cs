@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace MultiCluster.Engine.Actors;
+namespace MultiCluster.Silo.Storage;
 
 /// <summary>A directory whose files are replaced whole or not at all, also when power fails, and belong to one process at a time.</summary>
 /// <remarks>Thread-safe for different files; the caller orders what it does to one file. Blocks on the disk.</remarks>

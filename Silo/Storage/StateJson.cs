@@ -6,7 +6,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 
-namespace MultiCluster.Engine.Actors;
+namespace MultiCluster.Silo.Storage;
 
 /// <summary>How states are written as JSON: what a state holds is written, what it computes is not.</summary>
 internal static class StateJson

@@ -3,7 +3,7 @@ using Orleans;
 using Orleans.Runtime;
 using Orleans.Storage;
 
-namespace MultiCluster.Engine.Actors;
+namespace MultiCluster.Silo.Storage;
 
 /// <summary>Keeps each state as one JSON file: <c>state/STORAGE/TYPE/KEY.NAME.json</c>.</summary>
 /// <remarks>
@@ -22,7 +22,7 @@ internal sealed class FileGrainStorage(DurableDirectory directory, string storag
     {
         string path = PathOf(stateName, grainId);
         Record<T>? record = await Task.Run(() => Read<Record<T>>(path, grainId, stateName), cancellationToken);
-        grainState.State = record is null ? EmptyState.Of<T>() : record.State;
+        grainState.State = record is null ? NewState<T>() : record.State;
         grainState.ETag = record?.Etag;
         grainState.RecordExists = record is not null;
     }
@@ -71,10 +71,12 @@ internal sealed class FileGrainStorage(DurableDirectory directory, string storag
                 }
             },
             cancellationToken);
-        grainState.State = EmptyState.Of<T>();
+        grainState.State = NewState<T>();
         grainState.ETag = null;
         grainState.RecordExists = false;
     }
+
+    private static T NewState<T>() => Activator.CreateInstance<T>();
 
     private static void ThrowIfChanged(string path, GrainId grainId, string stateName, string? expected)
     {
@@ -118,8 +120,8 @@ internal sealed class FileGrainStorage(DurableDirectory directory, string storag
 
     private string PathOf(string stateName, GrainId grainId) => Path.Combine(
         _folder,
-        DurableDirectory.NameFor(grainId.Type.ToString()),
-        $"{DurableDirectory.NameFor(grainId.Key.ToString())}.{DurableDirectory.NameFor(stateName)}.json");
+        DurableDirectory.NameFor(grainId.Type.ToString() ?? ""),
+        $"{DurableDirectory.NameFor(grainId.Key.ToString() ?? "")}.{DurableDirectory.NameFor(stateName)}.json");
 
     private Lock GateOf(string path) => _gates[(uint)string.GetHashCode(path, StringComparison.Ordinal) % _gates.Length];
 

@@ -65,7 +65,11 @@ internal static class FieldFilters
             {
                 var request = new ClusterListRequest
                 {
-                    Query = new ObjectQuery { Kind = "pods", FieldSelector = filter ?? "" }, Limit = Pods, Projection = projection, MaxBytes = int.MaxValue, Revision = 0,
+                    Query = new ObjectQuery { Kind = "pods", FieldSelector = filter ?? "" },
+                    Limit = Pods,
+                    Projection = projection,
+                    MaxBytes = int.MaxValue,
+                    Revision = 0,
                 };
                 await MeasureAsync($"list, {projection}: {filter ?? "no filter"}", async () => (await cluster.ListAsync(request, CancellationToken.None)).Rows.Length);
             }

@@ -36,7 +36,7 @@ public sealed class KindFaultTests(FaultFixture fixture) : IClassFixture<FaultFi
         member.Objects.Create(Members.ConfigMap("after", "x"));
         forbidden.Dispose();
         await fixture.UntilListedAsync("no-maps", "configmaps", (coverage, items) => FaultFixture.State(coverage) == "ok" && Has(items, "after"));
-        Assert.True(fixture.Log.About("no-maps", LogLevel.Warning).Length <= 2, string.Join('\n', fixture.Log.About("no-maps", LogLevel.Information).AsEnumerable()));
+        Assert.True(fixture.Log.About("no-maps", LogLevel.Warning).Length <= 4, string.Join('\n', fixture.Log.About("no-maps", LogLevel.Information).AsEnumerable()));
         await fixture.AssertWellAsync();
     }
 
@@ -56,7 +56,7 @@ public sealed class KindFaultTests(FaultFixture fixture) : IClassFixture<FaultFi
 
         await fixture.UntilCoveredAsync("noise", "pods", 3);
         await fixture.UntilStatusAsync("noise", s => FaultFixture.Phase(s) == "online");
-        Assert.True(fixture.Log.About("noise", LogLevel.Information).Length <= 8, string.Join('\n', fixture.Log.About("noise", LogLevel.Information).AsEnumerable()));
+        Assert.True(fixture.Log.About("noise", LogLevel.Information).Length <= 12, string.Join('\n', fixture.Log.About("noise", LogLevel.Information).AsEnumerable()));
         await fixture.AssertWellAsync();
     }
 
@@ -75,7 +75,7 @@ public sealed class KindFaultTests(FaultFixture fixture) : IClassFixture<FaultFi
 
         await fixture.UntilCoveredAsync("expiring", "pods", 2);
         await watch.UntilTrueAsync(fixture.Service, "pods");
-        Assert.True(fixture.Log.About("expiring", LogLevel.Information).Length <= 10, string.Join('\n', fixture.Log.About("expiring", LogLevel.Information).AsEnumerable()));
+        Assert.True(fixture.Log.About("expiring", LogLevel.Information).Length <= 14, string.Join('\n', fixture.Log.About("expiring", LogLevel.Information).AsEnumerable()));
         await fixture.AssertWellAsync();
     }
 

@@ -19,6 +19,9 @@ internal static class SystemPrograms
             case SimulatorProcess.Command:
                 await SimulatorServer.RunAsync(rest);
                 return true;
+            case "seed-etcd":
+                await EtcdSeed.RunAsync(rest);
+                return true;
             case "service-memory":
                 await ServiceMemory.RunAsync(rest);
                 return true;

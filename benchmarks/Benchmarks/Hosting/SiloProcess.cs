@@ -39,7 +39,8 @@ internal sealed class SiloProcess : IAsyncDisposable
         Process process = Process.Start(
             new ProcessStartInfo("dotnet", [path, "--data", data.FullName, "--listen", $"127.0.0.1:{port}", "--listen-metrics", "off"])
             {
-                RedirectStandardOutput = true, UseShellExecute = false,
+                RedirectStandardOutput = true,
+                UseShellExecute = false,
             })!;
         var silo = new SiloProcess(process, data, new HttpClient());
         try

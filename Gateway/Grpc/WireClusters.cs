@@ -45,6 +45,7 @@ internal static class WireClusters
             Bytes = summary.Bytes,
             Kinds = summary.Kinds,
             KindsSyncing = summary.KindsSyncing,
+            KindsFailing = summary.KindsFailing,
             KindsStale = summary.KindsStale,
             HeardAt = ToWire(summary.HeardAt),
             ChangesPerSecond = summary.ChangesPerSecond,

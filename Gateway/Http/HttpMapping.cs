@@ -80,6 +80,7 @@ internal static class HttpMapping
         Bytes = summary.Bytes,
         Kinds = summary.Kinds,
         KindsSyncing = summary.KindsSyncing,
+        KindsFailing = summary.KindsFailing,
         KindsStale = summary.KindsStale,
         HeardAt = summary.HeardAt,
         ChangesPerSecond = summary.ChangesPerSecond,

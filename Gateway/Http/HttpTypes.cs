@@ -85,6 +85,8 @@ internal sealed record HttpClusterStatus
 
     public int KindsSyncing { get; init; }
 
+    public int KindsFailing { get; init; }
+
     public int KindsStale { get; init; }
 
     public DateTimeOffset? HeardAt { get; init; }

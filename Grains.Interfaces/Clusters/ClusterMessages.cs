@@ -259,7 +259,7 @@ public sealed record ClusterSummary
     /// <summary>Kinds that are mirrored.</summary>
     [Id(13)] public int Kinds { get; init; }
 
-    /// <summary>Kinds whose first list is not yet in, or that are out of sync.</summary>
+    /// <summary>Kinds whose first list is not yet in.</summary>
     [Id(14)] public int KindsSyncing { get; init; }
 
     /// <summary>Kinds that have not been heard of for longer than their bookmarks explain.</summary>
@@ -276,6 +276,9 @@ public sealed record ClusterSummary
 
     /// <summary>Generation of the entry that its grain holds; a fleet that holds an older one asks for it by refusing the report.</summary>
     [Id(19)] public long Generation { get; init; }
+
+    /// <summary>Kinds kept out of step by an error that stays.</summary>
+    [Id(20)] public int KindsFailing { get; init; }
 }
 
 /// <summary>Amounts of what a pod may ask for.</summary>

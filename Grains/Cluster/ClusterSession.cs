@@ -28,6 +28,7 @@ internal sealed partial class ClusterSession
     private readonly WakeSignal _probeNow;
     private ImmutableArray<SupervisedLoop> _loops = [];
     private ClusterStanding _standing;
+    private MirrorCondition _mirrorCondition = MirrorCondition.Well;   // under _gate
     private HealthState _healthBefore = HealthState.Unknown(default);
     private ClusterEntry _entry;
 
@@ -64,7 +65,7 @@ internal sealed partial class ClusterSession
             Loggers = services.Loggers,
             Logger = _logger,
         };
-        _supervisor = new MirrorSupervisor(parts, entry.Mirror) { Looked = Evaluate };
+        _supervisor = new MirrorSupervisor(parts, entry.Mirror) { Looked = () => Evaluate(isProbe: false) };
         _reporter = new SummaryReporter(this, fleet, services, _logger);
     }
 
@@ -201,7 +202,7 @@ internal sealed partial class ClusterSession
     {
         HealthState before = _healthBefore;
         HealthState after = _healthBefore = _health.Current.State;
-        Evaluate();
+        Evaluate(isProbe: true);
 
         // A server that is back, or well again, must not wait for the pauses that its outage has led to, however short it was.
         // One that starts answers, and refuses a good deal, before it is well; so both steps count.
@@ -213,7 +214,7 @@ internal sealed partial class ClusterSession
     }
 
     /// <summary>Brings the standing up to date. Called by the loops after each of their rounds.</summary>
-    private void Evaluate()
+    private void Evaluate(bool isProbe)
     {
         DateTimeOffset now = _services.Time.GetUtcNow();
         ClusterStanding before;
@@ -221,7 +222,10 @@ internal sealed partial class ClusterSession
         lock (_gate)
         {
             before = _standing;
-            after = before.With(_health.Current.State, MirrorFault.Of(View, _loops, now, _services.Mirror.DegradedAfter), now);
+            ClusterFault? fault = MirrorFault.Of(View, _loops, now, _services.Mirror.DegradedAfter);
+            HealthOptions health = _services.Health;
+            _mirrorCondition = isProbe ? _mirrorCondition.AtProbe(fault, health.DownAfter, health.UpAfter) : _mirrorCondition.Between(fault, health.UpAfter);
+            after = before.With(_health.Current.State, _mirrorCondition.Shows, now, reads: Reads(now));
             Volatile.Write(ref _standing, after);
         }
 
@@ -234,6 +238,9 @@ internal sealed partial class ClusterSession
         LogPhase(_logger, LevelOf(after.Phase), _cluster, after.Phase, before.Phase, after.Fault?.Message ?? "");
         _reporter.ReportNow();
     }
+
+    private bool Reads(DateTimeOffset now) =>
+        _health.Current.State.Phase == ClusterPhase.AuthFailed && View.Mirrored.Values.Any(kind => kind.Read(now).State == MirrorState.Synced);
 
     private static LogLevel LevelOf(ClusterPhase phase) =>
         phase is ClusterPhase.Degraded or ClusterPhase.Offline or ClusterPhase.AuthFailed ? LogLevel.Warning : LogLevel.Information;

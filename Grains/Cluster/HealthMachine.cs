@@ -1,4 +1,5 @@
 using MultiCluster.Clusters;
+using MultiCluster.Kubernetes.Errors;
 
 namespace MultiCluster.Grains.Cluster;
 
@@ -64,6 +65,39 @@ internal sealed record HealthState(ClusterPhase Phase, ClusterFault? Fault, Date
     };
 }
 
+/// <summary>Whether a mirror that is out of step shows, which must hold as a worse probe must.</summary>
+/// <remarks>
+/// Immutable and pure. A server that restarts loses every watch for some seconds, and each kind fails a few times in a row
+/// meanwhile; coverage says so at once, but the cluster is not degraded by it.
+/// </remarks>
+/// <param name="Shows">The fault that shows; null where none does.</param>
+/// <param name="Streak">Probes in a row during which the mirror was worse (negative) or better (positive) than what shows.</param>
+internal sealed record MirrorCondition(ClusterFault? Shows, int Streak)
+{
+    public static readonly MirrorCondition Well = new(null, 0);
+
+    /// <summary>What shows at a probe. <paramref name="now"/> is what is wrong with the mirror; null where nothing is.</summary>
+    public MirrorCondition AtProbe(ClusterFault? now, int downAfter, int upAfter)
+    {
+        if ((now is null) == (Shows is null))
+        {
+            return new MirrorCondition(now, 0);
+        }
+
+        int streak = now is null ? Math.Max(Streak, 0) + 1 : Math.Min(Streak, 0) - 1;
+        return Math.Abs(streak) >= (now is null ? upAfter : downAfter) ? new MirrorCondition(now, 0) : this with { Streak = streak };
+    }
+
+    /// <summary>What shows at a look between two probes: a reason that has changed, and recovery where one good look is enough.</summary>
+    public MirrorCondition Between(ClusterFault? now, int upAfter) => (Shows, now) switch
+    {
+        (null, null) => Well,
+        (not null, not null) => this with { Shows = now },
+        (not null, null) when upAfter == 1 => Well,
+        _ => this,
+    };
+}
+
 /// <summary>The phase of a cluster as users see it: its server's health joined with the state of its mirror.</summary>
 /// <param name="Phase">Phase.</param>
 /// <param name="Fault">Why it is not <c>Online</c>.</param>
@@ -74,8 +108,15 @@ internal sealed record ClusterStanding(ClusterPhase Phase, ClusterFault? Fault, 
     /// <param name="health">Health of the server.</param>
     /// <param name="mirror">What is wrong with the mirror; null where nothing is.</param>
     /// <param name="now">Time that the new phase is stamped with where it differs.</param>
-    public ClusterStanding With(HealthState health, ClusterFault? mirror, DateTimeOffset now)
+    /// <param name="reads">Whether some kind is in step, so that the credentials do work.</param>
+    public ClusterStanding With(HealthState health, ClusterFault? mirror, DateTimeOffset now, bool reads = false)
     {
+        // Forbidden from the paths of health alone: the roles are for objects only. Refused (401) is refused everywhere.
+        if (reads && health is { Phase: ClusterPhase.AuthFailed, Fault.Kind: nameof(KubeErrorKind.Forbidden) })
+        {
+            health = health with { Phase = ClusterPhase.Online, Fault = null };
+        }
+
         // A server that is worse than degraded explains its mirror; the reason nearest to the cause shows.
         (ClusterPhase phase, ClusterFault? fault) = health.Phase == ClusterPhase.Online && mirror is not null
             ? (ClusterPhase.Degraded, mirror)

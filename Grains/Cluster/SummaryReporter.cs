@@ -107,13 +107,15 @@ internal sealed partial class SummaryReporter
         _measured = (mirror.Objects, mirror.RetainedBytes);
 
         int syncing = 0;
+        int failing = 0;
         int stale = 0;
         DateTimeOffset? oldest = null;
         MirrorView view = _session.View;
         foreach (KindMirror kind in view.Mirrored.Values)
         {
             KindStanding reading = kind.Read(now);
-            syncing += reading.State is MirrorState.Syncing or MirrorState.Failed ? 1 : 0;
+            syncing += reading.State == MirrorState.Syncing ? 1 : 0;
+            failing += reading.State == MirrorState.Failed ? 1 : 0;
             stale += reading.State == MirrorState.Stale ? 1 : 0;
             oldest = reading.HeardAt is { } heard && (oldest is null || heard < oldest) ? heard : oldest;
         }
@@ -136,6 +138,7 @@ internal sealed partial class SummaryReporter
             Bytes = mirror.RetainedBytes,
             Kinds = view.Mirrored.Count,
             KindsSyncing = syncing,
+            KindsFailing = failing,
             KindsStale = stale,
             HeardAt = oldest,
             ChangesPerSecond = _rate,

@@ -12,6 +12,10 @@ public sealed partial class KubeClient
 
     private const int MaxGroups = 256;
 
+    // The first that the server has and lets us read decides. Roles that list everything may lack the paths of health, which are
+    // nobody's resources; the version is open to all, and says at least that the server lives and takes us.
+    private static readonly string[] HealthPaths = ["/readyz", "/healthz", "/livez", "/version"];
+
     private static readonly string[] ReviewVersions = ["v1", "v1beta1", "v1alpha1"];
 
     /// <summary>Asks for the server's health once; never throws for what the server does.</summary>
@@ -24,13 +28,20 @@ public sealed partial class KubeClient
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            Answer answer = await AskAsync(new KubeRequest(HttpMethod.Get, "/readyz") { Accept = "*/*" }, either.Token);
-            if (answer.Error?.Kind == KubeErrorKind.NotFound)
+            Answer first = default;
+            foreach (string path in HealthPaths)
             {
-                answer = await AskAsync(new KubeRequest(HttpMethod.Get, "/healthz") { Accept = "*/*" }, either.Token);
+                Answer answer = await AskAsync(new KubeRequest(HttpMethod.Get, path) { Accept = "*/*" }, either.Token);
+                if (answer.Error?.Kind is not (KubeErrorKind.NotFound or KubeErrorKind.Forbidden))
+                {
+                    return HealthReading.Read(answer.Response, answer.Error, _time.GetElapsedTime(start));
+                }
+
+                // A server that forbids one of them is a Kubernetes API, whatever it lacks beside.
+                first = first.Error is null || (first.Error.Kind == KubeErrorKind.NotFound && answer.Error.Kind == KubeErrorKind.Forbidden) ? answer : first;
             }
 
-            return HealthReading.Read(answer.Response, answer.Error, _time.GetElapsedTime(start));
+            return HealthReading.Read(first.Response, first.Error, _time.GetElapsedTime(start));
         }
         catch (Exception e) when (e is not ObjectDisposedException && !cancellationToken.IsCancellationRequested)
         {
@@ -43,11 +54,13 @@ public sealed partial class KubeClient
     public async Task<ServerVersion> GetVersionAsync(CancellationToken cancellationToken = default)
     {
         KubeResponse response = await GetAsync("/version", cancellationToken);
-        return Parse(response, root => new ServerVersion(
+        ServerVersion version = Parse(response, root => new ServerVersion(
             LeadingNumber(root.GetProperty("major").GetString()),
             LeadingNumber(root.GetProperty("minor").GetString()),
             Short(root.GetProperty("gitVersion").GetString()),
             root.TryGetProperty("platform", out JsonElement platform) ? Short(platform.GetString()) : ""));
+        Features.NoticeVersion(version.GitVersion);
+        return version;
     }
 
     /// <summary>Asks who the server takes us for.</summary>

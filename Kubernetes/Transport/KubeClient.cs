@@ -37,6 +37,7 @@ public sealed partial class KubeClient : IAsyncDisposable
         _options = options ?? new KubeClientOptions();
         _time = time ?? TimeProvider.System;
         _random = random;
+        Features = new ServerFeatures(_time);
         _pacer = new RequestPacer(_options.RequestsPerSecond, _options.Burst, _time);
         _connections = new ConnectionSet(connection, _options, _time);
     }
@@ -45,7 +46,7 @@ public sealed partial class KubeClient : IAsyncDisposable
     public ClusterConnection Connection => Connections.Connection;
 
     /// <summary>What this client has learned about its server.</summary>
-    public ServerFeatures Features { get; } = new();
+    public ServerFeatures Features { get; }
 
     /// <summary>Clock of the client.</summary>
     public TimeProvider Time => _time;

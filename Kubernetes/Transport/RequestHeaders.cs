@@ -66,29 +66,67 @@ public sealed class ForwardedAnswer : IDisposable
 }
 
 /// <summary>What a client has learned about its server and every part that uses it may know.</summary>
-/// <remarks>Thread-safe. Facts only ever turn from unknown to known; a server that is upgraded is asked anew after a restart of ours.</remarks>
+/// <remarks>Thread-safe. What the server lacks is forgotten when its version changes, and after some hours: upgrades bring it.</remarks>
 public sealed class ServerFeatures
 {
+    // An upgrade whose version nobody has read, such as of one server behind a load balancer. Asking costs one refused request.
+    private static readonly TimeSpan RefusalHolds = TimeSpan.FromHours(6);
+
     // Every kind notices a restore by itself, within seconds of the others or when its watch ends.
     private static readonly TimeSpan OneRestore = TimeSpan.FromMinutes(10);
 
+    private readonly TimeProvider _time;
     private readonly Lock _gate = new();
-    private int _watchListRefused;
+    private long? _watchListRefused;
     private long? _restoreSeen;
+    private string? _version;
+
+    internal ServerFeatures(TimeProvider time) => _time = time;
 
     /// <summary>Whether the server has refused to stream a list as a watch (<c>sendInitialEvents</c>).</summary>
-    public bool WatchListRefused => Volatile.Read(ref _watchListRefused) != 0;
+    public bool WatchListRefused
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _watchListRefused is { } since && _time.GetElapsedTime(since) < RefusalHolds;
+            }
+        }
+    }
 
     /// <summary>Notes that it has; true for the first who says so.</summary>
-    internal bool RefuseWatchList() => Interlocked.Exchange(ref _watchListRefused, 1) == 0;
-
-    /// <summary>Notes that the server went back to an older state; true for the first who says so of one restore.</summary>
-    internal bool NoticeRestore(TimeProvider time)
+    internal bool RefuseWatchList()
     {
         lock (_gate)
         {
-            bool isNew = _restoreSeen is not { } seen || time.GetElapsedTime(seen) > OneRestore;
-            _restoreSeen = isNew ? time.GetTimestamp() : _restoreSeen;
+            bool isNew = _watchListRefused is not { } since || _time.GetElapsedTime(since) >= RefusalHolds;
+            _watchListRefused = isNew ? _time.GetTimestamp() : _watchListRefused;
+            return isNew;
+        }
+    }
+
+    /// <summary>Notes the server's version; another than before may have what that one lacked.</summary>
+    internal void NoticeVersion(string version)
+    {
+        lock (_gate)
+        {
+            if (_version is not null && _version != version)
+            {
+                _watchListRefused = null;
+            }
+
+            _version = version;
+        }
+    }
+
+    /// <summary>Notes that the server went back to an older state; true for the first who says so of one restore.</summary>
+    internal bool NoticeRestore()
+    {
+        lock (_gate)
+        {
+            bool isNew = _restoreSeen is not { } seen || _time.GetElapsedTime(seen) > OneRestore;
+            _restoreSeen = isNew ? _time.GetTimestamp() : _restoreSeen;
             return isNew;
         }
     }

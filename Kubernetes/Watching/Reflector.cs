@@ -315,7 +315,7 @@ public sealed partial class Reflector
             case Ending.Broken or Ending.Silent or Ending.ClosedAtOnce:
                 LogStreamEnded(_logger, _cluster, kind, outcome.Ending, _revision.ToString(), next);
                 break;
-            case Ending.WentBack when _client.Features.NoticeRestore(_time):
+            case Ending.WentBack when _client.Features.NoticeRestore():
                 LogWentBack(_logger, _cluster, kind, outcome.Error?.Message ?? "");
                 break;
             case Ending.Expired or Ending.PageExpired or Ending.RevisionAhead or Ending.WentBack:

@@ -3,7 +3,7 @@ namespace MultiCluster.Kubernetes.Watching;
 /// <summary>Whether lists are streamed as the beginning of a watch (<c>sendInitialEvents</c>).</summary>
 public enum WatchListMode
 {
-    /// <summary>Tried first; a server that refuses is not asked again by any reflector of the same client.</summary>
+    /// <summary>Tried first; a server that refuses is asked again, by any reflector of the same client, when its version has changed or after six hours.</summary>
     Auto,
 
     /// <summary>Never tried.</summary>

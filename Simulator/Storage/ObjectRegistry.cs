@@ -132,6 +132,13 @@ internal sealed partial class ObjectRegistry(ClusterStore store, TimeProvider ti
             metadata["generation"] = (live.Number("metadata", "generation") ?? 0) + 1;
         }
 
+        // Before ownership is looked at: what tracking would only write in another order is no change.
+        metadata["resourceVersion"] = live.Text("metadata", "resourceVersion");
+        if (SameButForTimes(tree, live))
+        {
+            return live;
+        }
+
         if (!options.IsApply)
         {
             tracker.Track(resource, live, tree, options.Manager, options.Subresource, Now);

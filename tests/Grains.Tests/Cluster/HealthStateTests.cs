@@ -112,6 +112,51 @@ public sealed class HealthStateTests
         Assert.Equal((ClusterPhase.Online, (ClusterFault?)null, Start.AddSeconds(7)), (back.Phase, back.Fault, back.Since));
     }
 
+    // h and s: the mirror well and sick at a probe; H and S: at a look between two. What shows after each.
+    [Theory]
+    [InlineData("s", "-")]
+    [InlineData("sss", "--x")]
+    [InlineData("sSSSS", "-----")]
+    [InlineData("sSsSsS", "----xx")]
+    [InlineData("sshss", "-----")]
+    [InlineData("sSHSs", "-----")]
+    [InlineData("sssh", "--x-")]
+    [InlineData("sssH", "--x-")]
+    public void MirrorCondition_DownAfterThree_ShowsWhatHolds(string looks, string shown) => Assert.Equal(shown, RunMirror(looks, 3, 1));
+
+    [Theory]
+    [InlineData("sHh", "xxx")]
+    [InlineData("shh", "xx-")]
+    [InlineData("shshh", "xxxx-")]
+    public void MirrorCondition_UpAfterTwo_ShowsWhatHolds(string looks, string shown) => Assert.Equal(shown, RunMirror(looks, 1, 2));
+
+    [Theory]
+    [InlineData("Forbidden", true, ClusterPhase.Online)]
+    [InlineData("Forbidden", false, ClusterPhase.AuthFailed)]
+    [InlineData("Unauthorized", true, ClusterPhase.AuthFailed)]
+    public void With_HealthRefusedAndKindsInStep_IsAuthFailedOnlyByWrongCredentials(string kind, bool reads, ClusterPhase phase)
+    {
+        var refused = new HealthState(ClusterPhase.AuthFailed, new ClusterFault(kind, "No."), Start);
+
+        ClusterStanding standing = new ClusterStanding(ClusterPhase.Online, null, Start).With(refused, null, Start.AddSeconds(5), reads);
+
+        Assert.Equal((phase, phase == ClusterPhase.Online ? null : kind), (standing.Phase, standing.Fault?.Kind));
+    }
+
+    private static string RunMirror(string looks, int downAfter, int upAfter)
+    {
+        MirrorCondition condition = MirrorCondition.Well;
+        var shown = new System.Text.StringBuilder();
+        foreach (char look in looks)
+        {
+            ClusterFault? fault = look is 's' or 'S' ? new ClusterFault(ClusterFault.OutOfSync, "pods") : null;
+            condition = char.IsLower(look) ? condition.AtProbe(fault, downAfter, upAfter) : condition.Between(fault, upAfter);
+            shown.Append(condition.Shows is null ? '-' : 'x');
+        }
+
+        return shown.ToString();
+    }
+
     private static string Run(string probes, int downAfter, int upAfter)
     {
         HealthState state = HealthState.Unknown(Start);

@@ -258,7 +258,28 @@ public sealed class SickClusterTests
         Assert.Equal(ClusterPhase.Online, (await host.UntilAsync("well", _ => true)).Phase);
     }
 
-    private static bool InStep(ClusterSummary summary) => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, KindsStale: 0, Kinds: > 0 };
+    [Theory]
+    [InlineData(403, ClusterPhase.Online, CoverageState.Ok)]
+    [InlineData(401, ClusterPhase.AuthFailed, CoverageState.Forbidden)]
+    public async Task PathsOfHealth_RefusedWhileObjectsAreRead_AreAuthFailedOnlyByWrongCredentials(int status, ClusterPhase phase, CoverageState coverage)
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", InStep);
+        foreach (string path in (string[])["/readyz", "/healthz", "/livez", "/version"])
+        {
+            member.Faults.Add(new Fault(FaultKind.Status) { StatusCode = status, PathPrefix = path });
+        }
+
+        // One more than it takes to show, so that the last of those has been looked at.
+        await ProbesAsync(member, new HealthOptions().DownAfter + 1);
+
+        await host.UntilAsync("eu-1", summary => summary.Phase == phase);
+        Assert.Equal(coverage, (await host.ListAsync("eu-1", "namespaces")).Coverage.State);
+    }
+
+    private static bool InStep(ClusterSummary summary) => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, KindsFailing: 0, KindsStale: 0, Kinds: > 0 };
 
     private static void Impatient(IServiceCollection services)
     {

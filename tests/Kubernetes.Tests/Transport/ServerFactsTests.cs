@@ -39,6 +39,31 @@ public sealed class ServerFactsTests
         Assert.Equal(["GET /readyz", "GET /healthz"], api.Calls);
     }
 
+    // What /readyz, /healthz, /livez and /version answer, in this order; what follows the one that decides is not asked for.
+    [Theory]
+    [InlineData("403 200", ProbeOutcome.Healthy, 2)]
+    [InlineData("403 500", ProbeOutcome.Unhealthy, 2)]
+    [InlineData("403 401", ProbeOutcome.Unauthorized, 2)]
+    [InlineData("403 403 200", ProbeOutcome.Healthy, 3)]
+    [InlineData("404 404 200", ProbeOutcome.Healthy, 3)]
+    [InlineData("403 403 403 200", ProbeOutcome.Healthy, 4)]
+    [InlineData("403 404 403 401", ProbeOutcome.Unauthorized, 4)]
+    [InlineData("403 403 403 403", ProbeOutcome.Forbidden, 4)]
+    [InlineData("404 403 404 403", ProbeOutcome.Forbidden, 4)]
+    [InlineData("404 404 404 404", ProbeOutcome.NotKubernetes, 4)]
+    [InlineData("401", ProbeOutcome.Unauthorized, 1)]
+    public async Task Probe_PathsThatAreMissingOrForbidden_AreNotTheAnswer(string statuses, ProbeOutcome outcome, int calls)
+    {
+        string[] paths = ["/readyz", "/healthz", "/livez", "/version"];
+        int[] answers = [.. statuses.Split(' ').Select(int.Parse)];
+        await using ScriptedApi api = await ScriptedApi.StartAsync((context, _) =>
+            context.JsonAsync("text", answers[Array.IndexOf(paths, context.Request.Path.Value)], "text/plain"));
+        await using var client = new KubeClient(api.Connection);
+
+        Assert.Equal(outcome, (await client.ProbeAsync().WaitAsync(Soon)).Outcome);
+        Assert.Equal(paths.Take(calls).Select(p => $"GET {p}"), api.Calls);
+    }
+
     [Fact]
     public async Task Probe_NoServer_IsUnreachable()
     {

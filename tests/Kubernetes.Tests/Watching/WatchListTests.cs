@@ -1,4 +1,5 @@
 using MultiCluster.Kubernetes.Errors;
+using MultiCluster.Kubernetes.Tests.Support;
 using MultiCluster.Kubernetes.Watching;
 using static MultiCluster.Kubernetes.Tests.Watching.Answers;
 
@@ -37,6 +38,36 @@ public sealed class WatchListTests
         Assert.Equal(["begin", "end 12"], await harness.Sink.NextAsync(2));
         Assert.Equal(["stream rv=", "list limit=500 rv=0", "watch rv=10", "list rv=10"], harness.Calls.Take(4));
         Assert.True(harness.Client.Features.WatchListRefused);
+    }
+
+    [Theory]
+    [InlineData(false, false, "list rv=10")]
+    [InlineData(true, false, "stream rv=10")]
+    [InlineData(false, true, "stream rv=10")]
+    public async Task Run_FeatureOff_IsAskedAgainAfterAnUpgradeOrHours(bool isUpgraded, bool takesHours, string nextList)
+    {
+        var expire = new TaskCompletionSource();
+        await using ReflectorHarness harness = await StartAsync(Fails(422, "Invalid"), List(10), async context =>
+        {
+            await context.Response.Body.FlushAsync();
+            await expire.Task.WaitAsync(TimeSpan.FromSeconds(10));
+            await Watch(Error(410, "Expired"))(context);
+        });
+        _ = await harness.StatusAsync(s => s.Synced);
+        await harness.Api.CallsAsync(3);
+        await ReadVersionAsync("v1.31.0");
+        await ReadVersionAsync(isUpgraded ? "v1.32.0" : "v1.31.0");
+        expire.SetResult();
+        _ = await harness.SitOutBackoffAsync(takesHours ? TimeSpan.FromHours(6) : FirstBackoff);
+        await harness.Api.CallsAsync(6);
+
+        Assert.Equal(nextList, harness.Calls.Last());
+
+        async Task ReadVersionAsync(string version)
+        {
+            harness.Answer(context => context.JsonAsync($$"""{"major":"1","minor":"32","gitVersion":"{{version}}"}"""));
+            _ = await harness.Client.GetVersionAsync().WaitAsync(TimeSpan.FromSeconds(10));
+        }
     }
 
     [Fact]

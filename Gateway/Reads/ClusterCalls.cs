@@ -1,14 +1,22 @@
 using Microsoft.Extensions.Logging;
 using MultiCluster.Clusters;
 using MultiCluster.Reads;
+using Orleans.Runtime;
 
 namespace MultiCluster.Gateway.Reads;
 
 /// <summary>Asks clusters, and turns everything that can go wrong on the way into coverage.</summary>
-internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters, ILogger logger)
+internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters, TimeProvider time, ILogger logger)
 {
     /// <summary>Most clusters that one request asks at the same time. Far above the cores, because an answer may come from another machine or from a slow member.</summary>
     public const int MaxParallel = 128;
+
+    /// <summary>Kind of the fault of a cluster whose silo was lost, until its grain lives on another.</summary>
+    public const string MovingFault = "Moving";
+
+    // Whoever lost its silo lives elsewhere a moment after the loss is known; before, every try ends the same way.
+    private const int MostTries = 3;
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
     /// <summary>The grain of a cluster.</summary>
     public IClusterGrain Grain(string cluster) => clusters(cluster);
@@ -22,23 +30,40 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     public async Task<T> AskAsync<T>(
         string cluster, Func<IClusterGrain, CancellationToken, Task<T>> call, Func<ClusterCoverage, T> failed, CancellationToken deadline, CancellationToken caller)
     {
-        try
+        bool isMoving = false;
+        for (int tried = 1; ; tried++)
         {
-            // A grain that does not listen to its token must not hold up the answer either.
-            return await call(Grain(cluster), deadline).WaitAsync(deadline);
-        }
-        catch (OperationCanceledException) when (caller.IsCancellationRequested)
-        {
-            throw;
-        }
-        catch (Exception e) when (e is TimeoutException || deadline.IsCancellationRequested)
-        {
-            return failed(TimedOut(cluster));
-        }
-        catch (Exception e)
-        {
-            LogCallFailed(logger, e, cluster);
-            return failed(Unavailable(cluster));
+            try
+            {
+                // A grain that does not listen to its token must not hold up the answer either.
+                return await call(Grain(cluster), deadline).WaitAsync(deadline);
+            }
+            catch (OperationCanceledException) when (caller.IsCancellationRequested)
+            {
+                throw;
+            }
+            catch (Exception e) when (deadline.IsCancellationRequested)
+            {
+                return failed(isMoving || IsLoss(e) ? Moving(cluster) : TimedOut(cluster));
+            }
+            catch (Exception e) when ((IsLoss(e) || e is TimeoutException) && tried < MostTries)
+            {
+                isMoving |= IsLoss(e);
+            }
+            catch (Exception e)
+            {
+                LogCallFailed(logger, e, cluster);
+                return failed(CoverageOf(e, cluster));
+            }
+
+            try
+            {
+                await Task.Delay(FirstPause * (tried * (0.5 + Random.Shared.NextDouble())), time, deadline);
+            }
+            catch (OperationCanceledException) when (!caller.IsCancellationRequested)
+            {
+                return failed(isMoving ? Moving(cluster) : TimedOut(cluster));
+            }
         }
     }
 
@@ -76,6 +101,21 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
             }
         }
     }
+
+    /// <summary>Coverage of a cluster whose grain failed in this way.</summary>
+    public static ClusterCoverage CoverageOf(Exception error, string cluster) =>
+        IsLoss(error) ? Moving(cluster) : error is TimeoutException ? TimedOut(cluster) : Unavailable(cluster);
+
+    /// <summary>Coverage of a cluster whose silo was lost.</summary>
+    public static ClusterCoverage Moving(string cluster) => new()
+    {
+        Cluster = cluster,
+        State = CoverageState.Syncing,
+        Fault = new ClusterFault(MovingFault, "The part of this service that held the cluster was lost or restarted; another takes it over and reads it anew. Ask again in a few seconds."),
+    };
+
+    /// <summary>Whether it says that the silo of a grain is lost, or that its activation ended under the call.</summary>
+    private static bool IsLoss(Exception error) => error is OrleansMessageRejectionException or EnumerationAbortedException;
 
     /// <summary>Coverage of a cluster that did not answer in time.</summary>
     public static ClusterCoverage TimedOut(string cluster) => new()

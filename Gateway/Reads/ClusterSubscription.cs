@@ -74,22 +74,22 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
     public async Task RunAsync(SubscriptionContext context, CancellationToken stop)
     {
         long? from = since;
-        long? replayFrom = null;   // a present state broke off in the middle: what went since must be told too
+        WatchPosition? position = null;
+        bool isPresent = since is not null;
         TimeSpan backoff = SubscriptionContext.FirstBackoff;
         while (true)
         {
             long asked = context.Clock.Now();
             bool holdsTurn = false;
-            bool partial = false;
             using CancellationTokenSource attempt = Begin(stop, out bool leave);
             if (leave && from is null)
             {
-                from = replayFrom ?? asked;
+                from = asked;   // nothing was told yet, so nothing from before can be missing
             }
 
             try
             {
-                if (from is null)
+                if (!isPresent && !leave)
                 {
                     await context.PresentTurns.WaitAsync(attempt.Token);
                     holdsTurn = true;
@@ -104,6 +104,7 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
                     ProgressEvery = context.ProgressEvery,
                     Projection = context.Projection,
                     Leave = leave,
+                    Position = position,
                 };
                 var stream = new PatientStream(
                     context.Calls.Grain(cluster).WatchAsync(request, attempt.Token).WithBatchSize(SubscriptionContext.UnderWay).GetAsyncEnumerator(attempt.Token), context.Time);
@@ -113,30 +114,19 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
                     {
                         ClusterWatchBatch batch = stream.Current;
                         backoff = SubscriptionContext.FirstBackoff;
-                        bool again = batch.InitialEnd && replayFrom is not null;
-                        long through = again ? replayFrom!.Value : batch.Through;
-                        partial |= from is null && !batch.InitialEnd && !batch.Changes.IsEmpty;
-                        await context.DeliverAsync(new SubscriptionNews(this, batch, through, null), stop);
+                        await context.DeliverAsync(new SubscriptionNews(this, batch, batch.Through, null), stop);
                         if (batch.End != WatchEnd.None)
                         {
                             return;
                         }
 
-                        if (through > 0 && (from is not null || batch.InitialEnd))
-                        {
-                            from = through;
-                        }
-
-                        if (batch.InitialEnd && holdsTurn)
+                        position = batch.Position ?? position;
+                        from = position?.Stamp ?? from;
+                        isPresent |= batch.InitialEnd;
+                        if (isPresent && holdsTurn)
                         {
                             context.PresentTurns.Release();
                             holdsTurn = false;
-                        }
-
-                        if (again)
-                        {
-                            replayFrom = null;
-                            break;
                         }
                     }
                 }
@@ -152,7 +142,7 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
             catch (Exception e)
             {
                 context.Lost(e, cluster);
-                await context.DeliverAsync(new SubscriptionNews(this, null, 0, ClusterCalls.Unavailable(cluster)), stop);
+                await context.DeliverAsync(new SubscriptionNews(this, null, 0, ClusterCalls.CoverageOf(e, cluster)), stop);
                 await context.WaitAsync(backoff, stop);
                 backoff = SubscriptionContext.Next(backoff);
             }
@@ -165,11 +155,6 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
                 }
 
                 End();
-            }
-
-            if (partial && from is null)
-            {
-                replayFrom ??= asked;
             }
         }
     }

@@ -34,7 +34,7 @@ public sealed class FleetReader
     internal FleetReader(Func<string, IClusterGrain> clusters, FleetView fleet, FleetClock clock, TimeProvider time, ILogger? logger = null)
     {
         _logger = logger ?? NullLogger.Instance;
-        _calls = new ClusterCalls(clusters, _logger);
+        _calls = new ClusterCalls(clusters, time, _logger);
         _fleet = fleet;
         _clock = clock;
         _time = time;
@@ -273,10 +273,10 @@ public sealed class FleetReader
                     break;
                 case CoverageState.Disabled or CoverageState.Timeout:
                     break;
-                case CoverageState.Offline or CoverageState.Syncing or CoverageState.Forbidden or CoverageState.Failed when answer.Age is null && answer.Items == 0:
+                case CoverageState.Offline or CoverageState.Forbidden or CoverageState.Failed when answer.Age is null && answer.Items == 0:
                     break;   // never read: it does not know what it serves
                 default:
-                    return;
+                    return;   // also one that syncs: what it serves it says in a moment
             }
         }
 

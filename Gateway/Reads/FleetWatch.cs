@@ -295,7 +295,7 @@ internal sealed class FleetWatch : IAsyncDisposable
 
             Tell(from, coverage);
         }
-        else if (from.Told?.Fault?.Kind == "Unavailable" || from.Told?.State == CoverageState.Timeout)
+        else if (from.Told?.Fault?.Kind is "Unavailable" or ClusterCalls.MovingFault || from.Told?.State == CoverageState.Timeout)
         {
             Tell(from, new ClusterCoverage { Cluster = from.Cluster, State = CoverageState.Ok });   // it answers again; what it says of itself comes with its next news
         }

@@ -249,6 +249,12 @@ public sealed record ClusterWatchRequest
     /// with <see cref="WatchEnd.Left"/>. Asked when the cluster's labels no longer match the selection of the watch.
     /// </summary>
     [Id(5)] public bool Leave { get; init; }
+
+    /// <summary>
+    /// Where an earlier stream of the same watch stands, as its last batch said; null for a new watch. It takes the place of <see cref="Since"/>,
+    /// and goes on also where the grain has lost its memory, if the member still knows its state of then.
+    /// </summary>
+    [Id(6)] public WatchPosition? Position { get; init; }
 }
 
 /// <summary>What happened to an object, as the query sees it.</summary>
@@ -313,4 +319,7 @@ public sealed record ClusterWatchBatch
 
     /// <summary>Why this is the last batch.</summary>
     [Id(5)] public WatchEnd End { get; init; }
+
+    /// <summary>Where the watch stands after this batch; null where the last one told still holds.</summary>
+    [Id(6)] public WatchPosition? Position { get; init; }
 }

@@ -70,13 +70,16 @@ internal sealed partial class ClusterGrain
             {
                 end = batch.End;
                 bool goesOn = end == WatchEnd.Left && reads is not null;
-                yield return goesOn ? batch with { End = WatchEnd.None, Through = Math.Min(batch.Through, departed.LeftAt) } : batch;
+                long through = Math.Min(batch.Through, departed.LeftAt);
+                yield return goesOn ? batch with { End = WatchEnd.None, Through = through, Position = reads!.Reader.Before(through) } : batch;
             }
 
             if (end != WatchEnd.Left || reads is null)
             {
                 yield break;
             }
+
+            request = request with { Position = null };
         }
 
         if (reads is null)

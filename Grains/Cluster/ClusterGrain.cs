@@ -294,7 +294,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable
     }
 
     private ClusterReads OpenReads(ClusterEntry entry, bool hasJustJoined) => new(
-        new ClusterMirror(_name, _services.Clock, _services.Time, _services.Mirror.BoundsFor(entry.Mirror), hasJustJoined), _services.Time);
+        new ClusterMirror(_name, _services.Clock, _services.Time, _services.Mirror.BoundsFor(entry.Mirror), hasJustJoined), entry.Uid, _services.Mirror.ResumeWithin, _services.Time);
 
     /// <summary>Starts what the registration asks for: a session, or while it is off or cannot be opened only reports of that.</summary>
     private void Resume(ClusterEntry entry, ConnectionFindings? seen)

@@ -2,7 +2,9 @@ using MultiCluster.Clusters;
 using MultiCluster.Grains.Mirror;
 using MultiCluster.Grains.Reads;
 using MultiCluster.Kubernetes.Discovery;
+using MultiCluster.Kubernetes.Errors;
 using MultiCluster.Kubernetes.Transport;
+using MultiCluster.Kubernetes.Watching;
 
 namespace MultiCluster.Grains.Cluster;
 
@@ -17,9 +19,11 @@ internal sealed class ClusterReads : IClusterReadSource
     private ClusterStanding? _idle;
     private ApiSurface? _lastSurface;
 
-    public ClusterReads(ClusterMirror mirror, TimeProvider time)
+    public ClusterReads(ClusterMirror mirror, Guid registration, TimeSpan resumeWithin, TimeProvider time)
     {
         Mirror = mirror;
+        Registration = registration;
+        ResumeWithin = resumeWithin;
         Reader = new ClusterReader(this, time);
     }
 
@@ -27,6 +31,10 @@ internal sealed class ClusterReads : IClusterReadSource
     public ClusterReader Reader { get; }
 
     public string Cluster => Mirror.Cluster;
+
+    public Guid Registration { get; }
+
+    public TimeSpan ResumeWithin { get; }
 
     public ClusterMirror Mirror { get; }
 
@@ -46,6 +54,10 @@ internal sealed class ClusterReads : IClusterReadSource
     private ClusterStanding? Standing => Session?.Standing ?? Idle;
 
     public KindStanding? StandingOf(string groupResource) => Session?.StandingOf(groupResource);
+
+    public Task<string> ReadPastAsync(PastList list, string token, Action<ReadOnlySpan<byte>> take, CancellationToken cancellationToken) =>
+        Session?.ReadPastAsync(list, token, take, cancellationToken)
+        ?? Task.FromException<string>(new KubeException(KubeErrorKind.Unauthorized, "The cluster is switched off, or its credentials cannot be read."));
 
     /// <summary>A session runs from now on.</summary>
     public void Attach(ClusterSession session)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using MultiCluster.Clusters;
@@ -26,6 +27,7 @@ internal sealed partial class ClusterSession
     private readonly SummaryReporter _reporter;
     private readonly Lock _gate = new();
     private readonly WakeSignal _probeNow;
+    private readonly ListGate _pastLists;
     private ImmutableArray<SupervisedLoop> _loops = [];
     private ClusterStanding _standing;
     private MirrorCondition _mirrorCondition = MirrorCondition.Well;   // under _gate
@@ -45,6 +47,7 @@ internal sealed partial class ClusterSession
         _logger = services.Loggers.CreateLogger<ClusterSession>();
         _standing = new ClusterStanding(ClusterPhase.Pending, null, services.Time.GetUtcNow());
         _probeNow = new WakeSignal(services.Time);
+        _pastLists = new ListGate(services.Mirror.ListsPerCluster, Timeout.InfiniteTimeSpan);
         Client = services.Clients.Create(connection);
         Mirror = mirror;
         _health = new HealthMonitor(_cluster, Client, services.Health, services.Time, services.Metrics, _logger) { Probed = TakeProbe, Wake = _probeNow };
@@ -185,6 +188,25 @@ internal sealed partial class ClusterSession
             };
         });
         return [.. mirrored.Concat(view.LeftOut.Values.Select(Describe)).OrderBy(kind => kind.Group.Length == 0 ? kind.Plural : $"{kind.Plural}.{kind.Group}", StringComparer.Ordinal)];
+    }
+
+    /// <summary>One page of what was there at an earlier version, with nothing in it that the mirror would not take in.</summary>
+    /// <remarks>After the loss of a silo all its watches ask at once, so they wait for each other, page by page.</remarks>
+    /// <exception cref="Kubernetes.Errors.KubeException">It cannot be read.</exception>
+    public async Task<string> ReadPastAsync(PastList list, string token, Action<ReadOnlySpan<byte>> take, CancellationToken cancellationToken)
+    {
+        bool hidesValues = View.Mirrored.TryGetValue(list.Resource.GroupResource, out KindMirror? kind) && kind.HidesValues;
+        var clean = new ArrayBufferWriter<byte>();
+        using IDisposable place = await _pastLists.EnterAsync(cancellationToken);
+        using IDisposable placeOfAll = await _services.Lists.EnterAsync(cancellationToken);
+        return await Client.ReadPastPageAsync(list with { MetadataOnly = hidesValues }, token, hidesValues ? TakeRedacted : take, cancellationToken);
+
+        void TakeRedacted(ReadOnlySpan<byte> item)
+        {
+            clean.Clear();
+            SecretRedaction.Redact(item, clean);
+            take(clean.WrittenSpan);
+        }
     }
 
     private static MirroredKind Describe(ResourceType type) => new()

@@ -86,6 +86,10 @@ public sealed class MirrorOptions
     /// </value>
     public long CompactHeapUpTo { get; set; } = 256 << 20;
 
+    /// <summary>How long a watch of a cluster whose grain has moved may wait until it goes on; then it expires and its reader lists again.</summary>
+    /// <value>Default 5 minutes, from 1 second to 1 hour. API servers forget their earlier states after five to ten minutes.</value>
+    public TimeSpan ResumeWithin { get; set; } = TimeSpan.FromMinutes(5);
+
     /// <summary>How often the mirror's own condition is looked at: staleness, budget, discovery that fell due.</summary>
     /// <value>Default 1 second, from 10 ms to 1 minute.</value>
     public TimeSpan SuperviseInterval { get; set; } = TimeSpan.FromSeconds(1);
@@ -127,6 +131,7 @@ internal sealed class MirrorOptionsValidator : IValidateOptions<MirrorOptions>
         Require(options.HistoryBytes is >= 64 << 10 and <= 16L << 30, "Mirror:HistoryBytes must lie between 65536 and 17179869184.");
         Require(options.CompactHeapUpTo is 0 or >= 1 << 20, "Mirror:CompactHeapUpTo must be 0 for never, or at least 1048576 bytes.");
         Within(options.SuperviseInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1), nameof(options.SuperviseInterval));
+        Within(options.ResumeWithin, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), nameof(options.ResumeWithin));
         Within(options.StopTimeout, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1), nameof(options.StopTimeout));
         foreach (string pattern in options.DenyList)
         {

@@ -87,6 +87,28 @@ internal sealed class ClusterMirror
     public bool TryGetKind(string groupResource, [MaybeNullWhen(false)] out KindTable kind) =>
         Volatile.Read(ref _kinds).TryGetValue(groupResource, out kind);
 
+    /// <summary>The objects of a kind as of now; null where it is not mirrored.</summary>
+    public MirrorSnapshot? SnapshotOf(string groupResource) => TryGetKind(groupResource, out KindTable? kind) ? kind.Snapshot : null;
+
+    /// <summary>All kinds, or one, at one revision exactly: stamps are drawn under the gate.</summary>
+    /// <param name="only">The one kind; null for all.</param>
+    public MirrorMoment Capture(string? only)
+    {
+        lock (Gate)
+        {
+            Dictionary<string, (MirrorSnapshot, long)> kinds = new(StringComparer.Ordinal);
+            foreach (KindTable kind in _kinds.Values)
+            {
+                if (only is null || kind.Type.GroupResource == only)
+                {
+                    kinds.Add(kind.Type.GroupResource, (kind.Snapshot, kind.MemberVersion));
+                }
+            }
+
+            return new MirrorMoment(Clock.Now(), kinds);
+        }
+    }
+
     /// <summary>Removes a kind whose writer has stopped; all its objects come out as deletions.</summary>
     /// <returns>False when it is not there.</returns>
     public bool RemoveKind(string groupResource)
@@ -159,3 +181,17 @@ internal sealed class ClusterMirror
 internal sealed record MirrorSummary(
     int Nodes, int ReadyNodes, int SchedulableNodes, ResourceAmounts Allocatable, ResourceAmounts Requested, int OccupyingPods,
     ImmutableSortedDictionary<string, int> PodsByPhase, long Objects, long RetainedBytes);
+
+/// <summary>Kinds of one cluster at one revision, and where they stood in the member's own count. Immutable.</summary>
+/// <param name="stamp">The revision: every change stamped up to it is in it, and no other.</param>
+/// <param name="kinds">By group-resource.</param>
+internal sealed class MirrorMoment(long stamp, IReadOnlyDictionary<string, (MirrorSnapshot Snapshot, long Version)> kinds)
+{
+    public long Stamp => stamp;
+
+    /// <summary>The objects of a kind; null where it was not mirrored.</summary>
+    public MirrorSnapshot? Find(string groupResource) => kinds.TryGetValue(groupResource, out var kind) ? kind.Snapshot : null;
+
+    /// <summary>The member's version of a kind; 0 where there was nothing of it, -1 where it cannot be told.</summary>
+    public long VersionOf(string groupResource) => kinds.TryGetValue(groupResource, out var kind) ? kind.Version : 0;
+}

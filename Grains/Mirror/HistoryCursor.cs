@@ -85,9 +85,11 @@ internal sealed class HistoryCursor
     }
 
     /// <summary>When nothing is left to read: a revision through which this reader now has seen everything, for a bookmark.</summary>
-    public bool TryBookmark(out long revision)
+    /// <param name="revision">The revision.</param>
+    /// <param name="look">Called under the mirror's gate where nothing is left: what it sees of the mirror is what the reader has seen the way to.</param>
+    public bool TryBookmark(out long revision, Action? look = null)
     {
-        revision = _nextAddition < _additions.Count || _segment is null ? 0 : _history.RevisionAtEnd(_segment, _index);
+        revision = _nextAddition < _additions.Count || _segment is null ? 0 : _history.RevisionAtEnd(_segment, _index, look);
         if (revision == 0)
         {
             return false;

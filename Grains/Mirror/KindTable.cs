@@ -27,6 +27,7 @@ internal sealed class KindTable : IReflectorSink
     private long _retainedBytes;
     private long _jsonBytes;
     private long _lastHeard;
+    private long _memberVersion;
 
     internal KindTable(ClusterMirror mirror, ResourceType type, TimeProvider time)
     {
@@ -49,6 +50,10 @@ internal sealed class KindTable : IReflectorSink
 
     /// <summary>The member's revision up to which the table has heard everything; null before the first list.</summary>
     public string? ResourceVersion { get; private set; }
+
+    /// <summary>The member's version at which its objects were exactly these; 0 while there are none because no list is whole yet, -1 where it cannot be told.</summary>
+    /// <remarks>Read under the mirror's gate, together with a snapshot or the end of the history, it belongs to that.</remarks>
+    internal long MemberVersion => Volatile.Read(ref _memberVersion);
 
     /// <summary>Time since the last event, bookmark or list; before the first, since the table was made.</summary>
     public TimeSpan SinceHeard => _time.GetElapsedTime(Volatile.Read(ref _lastHeard));
@@ -112,7 +117,7 @@ internal sealed class KindTable : IReflectorSink
         List<MirrorRow> rows = session.ToOrdered();
         List<PendingChange> changes = Difference(_rows, rows);
         RowTree tree = changes.Count == 0 ? _rows : RowTree.Build(rows);
-        Publish(tree, changes);
+        Publish(tree, changes, NumberOf(resourceVersion));
         if (rows.Count == 0)
         {
             _factory.Forget();
@@ -139,21 +144,24 @@ internal sealed class KindTable : IReflectorSink
         ReadOnlySpan<byte> key = KeyOf(scanned);
         MirrorRow? existing = _rows.Find(key);
         ObjectUid uid = ObjectUid.From(scanned.Uid);
+        long version = NumberOf(scanned.ResourceVersion);
         if (change == WatchChange.Deleted)
         {
             // An object made anew under the same name is not what this event is about.
-            if (existing is not null && existing.Uid == uid)
-            {
-                Publish(_rows.Without(key), [new PendingChange(WatchChange.Deleted, existing, null)]);
-            }
+            bool isIt = existing is not null && existing.Uid == uid;
+            Publish(isIt ? _rows.Without(key) : _rows, isIt ? [new PendingChange(WatchChange.Deleted, existing, null)] : [], version);
         }
         else if (existing is null || !existing.IsSameState(uid, RowDraft.NumberOf(scanned.ResourceVersion)))
         {
             (MirrorRow? before, MirrorRow? behind) = _rows.Neighbours(key);
             MirrorRow row = _factory.Make(scanned, key, existing, before, behind);
             CheckBudget(row.RetainedBytes - (existing?.RetainedBytes ?? 0));
-            Publish(_rows.With(row), ChangesFor(existing, row));
+            Publish(_rows.With(row), ChangesFor(existing, row), version);
             SweepPool();
+        }
+        else
+        {
+            Publish(_rows, [], version);
         }
 
         ResourceVersion = System.Text.Encoding.UTF8.GetString(scanned.ResourceVersion);
@@ -162,6 +170,7 @@ internal sealed class KindTable : IReflectorSink
     public void Bookmark(string resourceVersion)
     {
         ResourceVersion = resourceVersion;
+        Publish(_rows, [], NumberOf(resourceVersion));
         Heard();
     }
 
@@ -175,7 +184,7 @@ internal sealed class KindTable : IReflectorSink
             changes.Add(new PendingChange(WatchChange.Deleted, row, null));
         }
 
-        Publish(RowTree.Empty, changes);
+        Publish(RowTree.Empty, changes, 0);
         _factory.Forget();
         SweepPool();
         IsSynced = false;
@@ -257,10 +266,12 @@ internal sealed class KindTable : IReflectorSink
         return changes;
     }
 
-    private void Publish(RowTree rows, List<PendingChange> changes)
+    private void Publish(RowTree rows, List<PendingChange> changes, long memberVersion)
     {
         if (changes.Count == 0)
         {
+            // Nothing to be seen, so whoever reads it with an older state reads the same state.
+            Volatile.Write(ref _memberVersion, memberVersion);
             return;
         }
 
@@ -273,8 +284,9 @@ internal sealed class KindTable : IReflectorSink
 
             long retained = 0;
             long stamp = _mirror.Clock.Tick(changes.Count);
-            foreach (PendingChange change in changes)
+            for (int i = 0; i < changes.Count; i++)
             {
+                PendingChange change = changes[i];
                 if (change.Old is { } old)
                 {
                     _totals.Count(old, -1);
@@ -290,8 +302,12 @@ internal sealed class KindTable : IReflectorSink
                     _jsonBytes += row.JsonLength;
                 }
 
-                _mirror.History.Append_NeedsGate(new Change(stamp++, Type, change.Type, change.Old, change.New));
+                bool isBetween = change.New is null && i + 1 < changes.Count && changes[i + 1].New is { } next && next.Key.SequenceEqual(change.Old!.Key);
+                var mark = MemberMark.For(memberVersion, i + 1 == changes.Count, isBetween);
+                _mirror.History.Append_NeedsGate(new Change(stamp++, Type, change.Type, change.Old, change.New, mark));
             }
+
+            Volatile.Write(ref _memberVersion, memberVersion);
 
             _retainedBytes += retained;
             _mirror.Retain_NeedsGate(retained);
@@ -304,6 +320,11 @@ internal sealed class KindTable : IReflectorSink
 
     // A reference in a leaf that is about three quarters full, and the leaf's header and term filter divided by its rows.
     private const int TreeBytesPerRow = 18;
+
+    /// <summary>A version as a number; -1 where it is none.</summary>
+    private static long NumberOf(ReadOnlySpan<byte> resourceVersion) => RowDraft.NumberOf(resourceVersion) is > 0 and var number ? number : -1;
+
+    private static long NumberOf(string resourceVersion) => NumberOf(System.Text.Encoding.UTF8.GetBytes(resourceVersion));
 
     private void CheckBudget(long more)
     {

@@ -46,6 +46,9 @@ internal sealed class MirrorHistory
         _oldestStamp = _droppedStamp = knownSince;
     }
 
+    /// <summary>Tells this history from any other, also from the one that the same cluster had before its grain lost its memory.</summary>
+    public Guid Id { get; } = Guid.NewGuid();
+
     /// <summary>What happened after this revision can be told; a reader from before it is expired.</summary>
     public long OldestStamp => Volatile.Read(ref _oldestStamp);
 
@@ -150,12 +153,21 @@ internal sealed class MirrorHistory
     }
 
     /// <summary>A revision through which a reader that stands at the end has seen everything; 0 when more has come.</summary>
-    internal long RevisionAtEnd(HistorySegment segment, int index)
+    /// <param name="segment">Where the reader stands.</param>
+    /// <param name="index">And there behind how many changes.</param>
+    /// <param name="look">Called where nothing more has come, before anything can.</param>
+    internal long RevisionAtEnd(HistorySegment segment, int index, Action? look)
     {
         lock (_gate)
         {
+            if (segment != _tail || index != segment.Count)
+            {
+                return 0;
+            }
+
             // Stamps are drawn and appended under the gate, so nothing below a stamp drawn here can still appear.
-            return segment == _tail && index == segment.Count ? _clock.Now() : 0;
+            look?.Invoke();
+            return _clock.Now();
         }
     }
 
@@ -190,7 +202,7 @@ internal sealed class MirrorHistory
 internal sealed class HistorySegment
 {
     /// <summary>A change, its place in the segment, and its share of the two.</summary>
-    public const int ChangeBytes = 72;
+    public const int ChangeBytes = 80;
 
     private const int Capacity = 256;
 

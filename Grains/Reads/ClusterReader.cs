@@ -44,6 +44,12 @@ internal sealed class ClusterReader(IClusterReadSource source, TimeProvider time
     public IAsyncEnumerable<ClusterWatchBatch> WatchAsync(ClusterWatchRequest request, CancellationToken cancellationToken) =>
         new ClusterWatch(source, request, time).RunAsync(cancellationToken);
 
+    /// <summary>Where a watch stands that has seen nothing of this cluster yet.</summary>
+    public WatchPosition Before(long stamp) => new()
+    {
+        Registration = source.Registration, History = source.Mirror.History.Id, Stamp = stamp, Points = [new MemberPoint(0, null)],
+    };
+
     private ClusterPage List(ClusterListRequest request, CancellationToken cancellationToken)
     {
         DateTimeOffset now = time.GetUtcNow();

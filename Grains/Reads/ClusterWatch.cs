@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using MultiCluster.Clusters;
 using MultiCluster.Grains.Mirror;
@@ -11,71 +12,214 @@ namespace MultiCluster.Grains.Reads;
 /// Pulls from the history of the mirror, so that a reader that pauses holds up nobody; when the history has moved on past it, it is
 /// told so and the watch ends. States of an object come in order, none twice unless the watch resumes.
 /// </remarks>
-internal sealed class ClusterWatch(IClusterReadSource source, ClusterWatchRequest request, TimeProvider time)
+internal sealed partial class ClusterWatch(IClusterReadSource source, ClusterWatchRequest request, TimeProvider time)
 {
     private static readonly TimeSpan ShortestProgress = TimeSpan.FromMilliseconds(100);
 
     private readonly WatchBatch _batch = new(request.Projection);
+    private readonly WatchTrail _trail = new(source.Registration, source.Mirror.History.Id);
+    private readonly TimeSpan _progressEvery = request.ProgressEvery < ShortestProgress ? ShortestProgress : request.ProgressEvery;
     private ClusterCoverage? _told;
     private IWatchedSet? _set;
+    private HistoryCursor _cursor = null!;   // set by the beginning
+    private long _settled;
+
+    private ClusterMirror Mirror => source.Mirror;
 
     /// <summary>Runs until it is cancelled or has sent a batch that ends it.</summary>
     public async IAsyncEnumerable<ClusterWatchBatch> RunAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         // The first look at the present may be long, and whoever pulls may be a grain in its turn.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        ClusterMirror mirror = source.Mirror;
-        mirror.Clock.Observe(request.Revision);
-        HistoryCursor cursor;
-        if (request.Since is { } since)
+        Mirror.Clock.Observe(request.Revision);
+        WatchPosition? position = request.Position;
+        if ((position?.Stamp ?? request.Since) is not { } since)
         {
-            mirror.Clock.Observe(since);
-            cursor = mirror.History.ReadAfter(since);
-            _set = Open(out ClusterCoverage coverage);
-            if (_set is not null && !_set.Resume(mirror, since, _batch, ref cursor))
+            foreach (ClusterWatchBatch batch in Present(cancellationToken))
+            {
+                yield return batch;
+            }
+        }
+        else if (position is not null && !IsInHistory(position))
+        {
+            Mirror.Clock.Observe(since);
+            await foreach (ClusterWatchBatch batch in BridgeAsync(position, cancellationToken))
+            {
+                yield return batch;
+                if (batch.End != WatchEnd.None)
+                {
+                    yield break;
+                }
+            }
+        }
+        else
+        {
+            Mirror.Clock.Observe(since);
+            foreach (ClusterWatchBatch batch in Resume(since, position, cancellationToken))
+            {
+                yield return batch;
+                if (batch.End != WatchEnd.None)
+                {
+                    yield break;
+                }
+            }
+        }
+
+        await foreach (ClusterWatchBatch batch in FollowAsync(cancellationToken))
+        {
+            yield return batch;
+        }
+    }
+
+    /// <summary>Whether everything after a position is in the history of this activation.</summary>
+    private bool IsInHistory(WatchPosition position) =>
+        position.Registration == source.Registration && position.History == Mirror.History.Id && position.Stamp >= Mirror.History.OldestStamp;
+
+    private IEnumerable<ClusterWatchBatch> Present(CancellationToken cancellationToken)
+    {
+        _set = Open(out ClusterCoverage coverage);
+        MirrorMoment moment = Capture();
+        _trail.Begin([new MemberPoint(0, null)]);
+        return Show(moment, null, coverage, cancellationToken);
+    }
+
+    /// <summary>Tells the objects of a moment, those behind a key where others were told before, and goes on from there.</summary>
+    private IEnumerable<ClusterWatchBatch> Show(MirrorMoment moment, ObjectKey? behind, ClusterCoverage coverage, CancellationToken cancellationToken)
+    {
+        byte[] start = behind is { } known ? WatchTrail.Bytes(known) : [];
+        ObjectKey? last = behind;
+        foreach (MirrorRow row in _set?.Present(moment, cancellationToken) ?? [])
+        {
+            if (start.Length > 0 && row.Key.SequenceCompareTo(start) <= 0)
+            {
+                continue;
+            }
+
+            if (_batch.IsFull)
+            {
+                Reach(moment);
+                yield return _batch.Take(0, Coverage(coverage), position: last is { } through ? _trail.AtOnlyThrough(through, moment.Stamp) : null);
+            }
+
+            _batch.Add(ChangeType.Added, row.Stamp, row);
+            last = WatchTrail.KeyOf(row);
+        }
+
+        Reach(moment);
+        _cursor = Mirror.History.ReadAfter(moment.Stamp);
+        _settled = moment.Stamp;
+        _told = coverage;
+        yield return _batch.Take(moment.Stamp, coverage, initialEnd: true, position: _trail.At(moment.Stamp));
+    }
+
+    /// <summary>Goes on after a revision that the history still reaches.</summary>
+    private IEnumerable<ClusterWatchBatch> Resume(long since, WatchPosition? position, CancellationToken cancellationToken)
+    {
+        _set = Open(out ClusterCoverage coverage);
+        _trail.Begin(position?.Points ?? []);
+        _cursor = Mirror.History.ReadAfter(since);
+        _settled = since;
+        ObjectKey? through = position?.PresentThrough;
+        byte[] key = through is { } told ? WatchTrail.Bytes(told) : [];
+        if (_set is OwnedSet owned)
+        {
+            MirrorMoment moment = Capture();
+            if (!owned.Resume(Mirror, since, moment, key, _batch))
             {
                 yield return _batch.Take(since, coverage, end: WatchEnd.Expired);
                 yield break;
             }
 
-            if (Coverage(coverage) is { } first)
+            if (through is not null)
             {
-                yield return _batch.Take(cursor.Stamp, first);
-            }
-        }
-        else
-        {
-            _set = Open(out ClusterCoverage coverage);
-            (MirrorSnapshot snapshot, long at) = TakeSnapshot(mirror);
-            cursor = mirror.History.ReadAfter(at);
-            foreach (MirrorRow row in _set?.Present(snapshot, cancellationToken) ?? [])
-            {
-                if (_batch.IsFull)
+                foreach (ClusterWatchBatch batch in Show(moment, through, coverage, cancellationToken))
                 {
-                    yield return _batch.Take(0, Coverage(coverage));
+                    yield return batch;
                 }
 
-                _batch.Add(ChangeType.Added, row.Stamp, row);
+                yield break;
             }
 
-            _told = coverage;
-            yield return _batch.Take(at, coverage, initialEnd: true);
+            Reach(moment);
+            _cursor = Mirror.History.ReadAfter(moment.Stamp);
+            _settled = moment.Stamp;
+        }
+        else if (_set is not null && through is { } seen)
+        {
+            MirrorMoment moment = Capture();
+            while (_cursor.TryRead(out Change? change) is var read && read != HistoryRead.CaughtUp && read != HistoryRead.Ended)
+            {
+                if (read == HistoryRead.Expired)
+                {
+                    yield return _batch.Take(since, coverage, end: WatchEnd.Expired);
+                    yield break;
+                }
+
+                if (change!.Stamp > moment.Stamp)
+                {
+                    break;
+                }
+
+                if (change.Resource.GroupResource != _set.Type.GroupResource)
+                {
+                    continue;
+                }
+
+                _trail.Follow(change);
+                if (change.Row.Key.SequenceCompareTo(key) <= 0)
+                {
+                    _set.Apply(change, _batch);
+                }
+
+                if (_batch.IsFull && !_trail.IsBetween)
+                {
+                    yield return _batch.Take(0, position: _trail.AtOnlyThrough(seen, _cursor.Stamp));
+                }
+            }
+
+            foreach (ClusterWatchBatch batch in Show(moment, through, coverage, cancellationToken))
+            {
+                yield return batch;
+            }
+
+            yield break;
+        }
+        else if (_set is null && position is { Points: not [{ Version: 0 }] })
+        {
+            // What was shown is of a kind that is no longer there, and only its own objects could say that they went.
+            yield return _batch.Take(since, coverage, end: WatchEnd.Expired);
+            yield break;
         }
 
-        TimeSpan every = request.ProgressEvery < ShortestProgress ? ShortestProgress : request.ProgressEvery;
-        long leaveAt = request.Leave ? mirror.Clock.Now() : long.MaxValue;
+        if (Coverage(coverage) is { } first)
+        {
+            yield return _batch.Take(_settled, first, initialEnd: through is not null, position: _trail.At(_settled));
+        }
+    }
+
+    private async IAsyncEnumerable<ClusterWatchBatch> FollowAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        long leaveAt = request.Leave ? Mirror.Clock.Now() : long.MaxValue;
         bool follows = false;
         while (true)
         {
-            HistoryRead read = cursor.TryRead(out Change? change);
+            HistoryRead read = _cursor.TryRead(out Change? change);
             if (read == HistoryRead.Change)
             {
                 follows = true;
                 _set ??= Reopen(change!.Resource);
-                _set?.Apply(change!, _batch);
-                if (_batch.IsFull)
+                if (_set is not null)
                 {
-                    yield return _batch.Take(cursor.Stamp);
+                    _set.Apply(change!, _batch);
+                    if (change!.Resource.GroupResource == _set.Type.GroupResource)
+                    {
+                        _trail.Follow(change);
+                    }
+                }
+
+                if (_batch.IsFull && !_trail.IsBetween)
+                {
+                    yield return TakeOnTheWay();
                     cancellationToken.ThrowIfCancellationRequested();
                 }
 
@@ -84,13 +228,13 @@ internal sealed class ClusterWatch(IClusterReadSource source, ClusterWatchReques
 
             if (read == HistoryRead.Expired)
             {
-                yield return _batch.Take(cursor.Stamp, end: follows ? WatchEnd.TooSlow : WatchEnd.Expired);
+                yield return _batch.Take(_cursor.Stamp, end: follows ? WatchEnd.TooSlow : WatchEnd.Expired);
                 yield break;
             }
 
-            if (read == HistoryRead.Ended || (read == HistoryRead.CaughtUp && request.Leave && cursor.TryBookmark(out long seen) && seen >= leaveAt))
+            if (read == HistoryRead.Ended || (read == HistoryRead.CaughtUp && request.Leave && _cursor.TryBookmark(out long seen) && seen >= leaveAt))
             {
-                foreach (ClusterWatchBatch farewell in Farewell(mirror, cursor, cancellationToken))
+                foreach (ClusterWatchBatch farewell in Farewell(cancellationToken))
                 {
                     yield return farewell;
                 }
@@ -102,54 +246,77 @@ internal sealed class ClusterWatch(IClusterReadSource source, ClusterWatchReques
             _set?.Settle(_batch);
             if (_batch.IsFull)
             {
-                yield return _batch.Take(cursor.Stamp);
+                yield return TakeOnTheWay();
                 continue;
             }
 
-            if (cursor.TryBookmark(out long through))
+            if (_cursor.TryBookmark(out long through, ReachPresent))
             {
+                _settled = through;
                 ClusterCoverage? news = Coverage(QueryTarget.Resolve(source, request.Query.Kind, time.GetUtcNow()).Coverage);
-                yield return _batch.Take(through, news);
-                await WaitAsync(cursor, every, cancellationToken);
+                yield return _batch.Take(through, news, position: _trail.At(through));
+                await WaitAsync(_cursor, _progressEvery, cancellationToken);
             }
         }
     }
 
-    /// <summary>Everything that is there now as deleted, then the end.</summary>
-    private IEnumerable<ClusterWatchBatch> Farewell(ClusterMirror mirror, HistoryCursor cursor, CancellationToken cancellationToken)
+    /// <summary>What was collected so far, in the middle of the changes.</summary>
+    private ClusterWatchBatch TakeOnTheWay()
     {
-        // What changes between here and the snapshot must not be lost: it is read from the history first.
-        (MirrorSnapshot snapshot, long at) = TakeSnapshot(mirror);
-        while (cursor.TryRead(out Change? change) == HistoryRead.Change && change!.Stamp <= at)
+        if (_set is { DependsOnOthers: true })
+        {
+            // What changes of others lead to is told when the watch has caught up; whoever goes on must go on from before them.
+            _trail.Begin([]);
+            return _batch.Take(_settled, position: _trail.At(_settled));
+        }
+
+        return _batch.Take(_cursor.Stamp, position: _trail.At(_cursor.Stamp));
+    }
+
+    /// <summary>Everything that is there now as deleted, then the end.</summary>
+    private IEnumerable<ClusterWatchBatch> Farewell(CancellationToken cancellationToken)
+    {
+        // What changes between here and the moment must not be lost: it is read from the history first.
+        MirrorMoment moment = Capture();
+        while (_cursor.TryRead(out Change? change) == HistoryRead.Change && change!.Stamp <= moment.Stamp)
         {
             _set?.Apply(change, _batch);
             if (_batch.IsFull)
             {
-                yield return _batch.Take(cursor.Stamp);
+                yield return _batch.Take(_settled);
             }
         }
 
-        foreach (MirrorRow row in _set?.Leaving(snapshot, cancellationToken) ?? [])
+        foreach (MirrorRow row in _set?.Leaving(moment, cancellationToken) ?? [])
         {
             if (_batch.IsFull)
             {
                 yield return _batch.Take(0);
             }
 
-            _batch.Add(ChangeType.Deleted, at, row);
+            _batch.Add(ChangeType.Deleted, moment.Stamp, row);
         }
 
-        yield return _batch.Take(at, end: WatchEnd.Left);
+        yield return _batch.Take(moment.Stamp, end: WatchEnd.Left);
     }
 
-    /// <summary>The rows of the kind at one revision exactly: stamps are drawn under the gate.</summary>
-    private (MirrorSnapshot Snapshot, long At) TakeSnapshot(ClusterMirror mirror)
+    /// <summary>What the watch needs to know of the cluster, at one revision exactly.</summary>
+    private MirrorMoment Capture() => Mirror.Capture(_set is { DependsOnOthers: true } ? null : _set?.Type.GroupResource ?? "");
+
+    /// <summary>Everything of a moment was told.</summary>
+    private void Reach(MirrorMoment moment) =>
+        _trail.Reach(_set is null ? 0 : moment.VersionOf(_set.Type.GroupResource), Owners(moment.VersionOf));
+
+    /// <summary>Everything was told; called under the gate.</summary>
+    private void ReachPresent()
     {
-        lock (mirror.Gate)
-        {
-            return (_set is not null && mirror.TryGetKind(_set.Type.GroupResource, out KindTable? table) ? table.Snapshot : MirrorSnapshot.Empty, mirror.Clock.Now());
-        }
+        _trail.Reach(_set is null ? 0 : VersionOf(_set.Type.GroupResource), Owners(VersionOf));
+
+        long VersionOf(string groupResource) => Mirror.TryGetKind(groupResource, out KindTable? table) ? table.MemberVersion : 0;
     }
+
+    private ImmutableArray<MemberKindVersion> Owners(Func<string, long> versionOf) =>
+        _set is { Others.Count: > 0 } set ? [.. set.Others.Select(other => new MemberKindVersion(other, versionOf(other)))] : [];
 
     private IWatchedSet? Open(out ClusterCoverage coverage)
     {

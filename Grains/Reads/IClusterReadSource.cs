@@ -2,6 +2,7 @@ using MultiCluster.Clusters;
 using MultiCluster.Grains.Mirror;
 using MultiCluster.Kubernetes.Discovery;
 using MultiCluster.Kubernetes.Transport;
+using MultiCluster.Kubernetes.Watching;
 
 namespace MultiCluster.Grains.Reads;
 
@@ -17,6 +18,12 @@ internal interface IClusterReadSource
 {
     /// <summary>Name of the cluster.</summary>
     string Cluster { get; }
+
+    /// <summary>The registration that it is read under.</summary>
+    Guid Registration { get; }
+
+    /// <summary>How long a watch that comes from another activation may wait for the mirror to be whole again.</summary>
+    TimeSpan ResumeWithin { get; }
 
     /// <summary>Its mirror. A cluster that is removed keeps the frozen one for as long as watches may resume from before.</summary>
     ClusterMirror Mirror { get; }
@@ -35,4 +42,7 @@ internal interface IClusterReadSource
 
     /// <summary>How the mirror stands with a kind; null where it does not mirror it.</summary>
     KindStanding? StandingOf(string groupResource);
+
+    /// <summary>Asks the member for what was there at an earlier version, as the mirror would have taken it in. See <see cref="PastReads.ReadPastPageAsync"/>.</summary>
+    Task<string> ReadPastAsync(PastList list, string token, Action<ReadOnlySpan<byte>> take, CancellationToken cancellationToken);
 }

@@ -13,7 +13,8 @@ namespace MultiCluster.Grains.Reads;
 /// </remarks>
 internal sealed class OwnerScope
 {
-    private readonly ClusterMirror _mirror;
+    private readonly Func<string, MirrorSnapshot?> _objects;
+    private readonly ICollection<string>? _visited;
     private readonly ApiSurface _surface;
     private readonly OwnerQuery _query;
     private readonly ObjectUid _uid;
@@ -23,9 +24,15 @@ internal sealed class OwnerScope
     private readonly Dictionary<(string ApiVersion, string Kind), MirrorSnapshot?> _snapshots = [];
 
     private OwnerScope(
-        ClusterMirror mirror, ApiSurface surface, OwnerQuery query, ResourceType? kind, IReadOnlyDictionary<ObjectUid, List<MirrorRow>>? past)
+        Func<string, MirrorSnapshot?> objects,
+        ApiSurface surface,
+        OwnerQuery query,
+        ResourceType? kind,
+        IReadOnlyDictionary<ObjectUid, List<MirrorRow>>? past,
+        ICollection<string>? visited)
     {
-        _mirror = mirror;
+        _objects = objects;
+        _visited = visited;
         _surface = surface;
         _query = query;
         _kind = kind;
@@ -41,13 +48,23 @@ internal sealed class OwnerScope
     /// <param name="surface">What it serves.</param>
     /// <param name="query">The owner.</param>
     /// <param name="failure">Why it cannot be evaluated here.</param>
+    public static OwnerScope? Begin(ClusterMirror mirror, ApiSurface surface, OwnerQuery query, out ReadFailure? failure) =>
+        Begin(mirror.SnapshotOf, surface, query, out failure);
+
+    /// <summary>Begins a pass.</summary>
+    /// <param name="objects">The objects of a kind, by group-resource; null where they are not known.</param>
+    /// <param name="surface">What the cluster serves.</param>
+    /// <param name="query">The owner.</param>
+    /// <param name="failure">Why it cannot be evaluated here.</param>
     /// <param name="past">Earlier states of owners, when the question is whether an object ever matched.</param>
+    /// <param name="visited">Takes the group-resources of the kinds whose objects had a say.</param>
     public static OwnerScope? Begin(
-        ClusterMirror mirror,
+        Func<string, MirrorSnapshot?> objects,
         ApiSurface surface,
         OwnerQuery query,
         out ReadFailure? failure,
-        IReadOnlyDictionary<ObjectUid, List<MirrorRow>>? past = null)
+        IReadOnlyDictionary<ObjectUid, List<MirrorRow>>? past = null,
+        ICollection<string>? visited = null)
     {
         failure = null;
         ResourceType? kind = null;
@@ -75,7 +92,7 @@ internal sealed class OwnerScope
             }
         }
 
-        return new OwnerScope(mirror, surface, query, kind, past);
+        return new OwnerScope(objects, surface, query, kind, past, visited);
     }
 
     /// <summary>Whether an object has the owner.</summary>
@@ -153,7 +170,12 @@ internal sealed class OwnerScope
                 }
             }
 
-            snapshot = type is not null && _mirror.TryGetKind(type.GroupResource, out KindTable? table) ? table.Snapshot : null;
+            if (type is not null)
+            {
+                snapshot = _objects(type.GroupResource);
+                _visited?.Add(type.GroupResource);
+            }
+
             _snapshots[key] = snapshot;
         }
 

@@ -29,7 +29,7 @@ internal sealed class WatchBatch(Projection projection)
     }
 
     /// <summary>Hands out what was collected and begins anew.</summary>
-    public ClusterWatchBatch Take(long through, ClusterCoverage? coverage = null, bool initialEnd = false, WatchEnd end = WatchEnd.None)
+    public ClusterWatchBatch Take(long through, ClusterCoverage? coverage = null, bool initialEnd = false, WatchEnd end = WatchEnd.None, WatchPosition? position = null)
     {
         var batch = new ClusterWatchBatch
         {
@@ -39,6 +39,7 @@ internal sealed class WatchBatch(Projection projection)
             Coverage = coverage,
             InitialEnd = initialEnd,
             End = end,
+            Position = position,
         };
         _changes = ImmutableArray.CreateBuilder<ObjectChange>();
         _payload = new PayloadWriter(0);

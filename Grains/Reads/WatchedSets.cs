@@ -11,14 +11,25 @@ internal interface IWatchedSet
     /// <summary>The kind that is watched.</summary>
     ResourceType Type { get; }
 
-    /// <summary>Prepares to go on after a revision; may replace the cursor by a later one and put what lies between into the batch. False where the past is gone.</summary>
-    bool Resume(ClusterMirror mirror, long since, WatchBatch batch, ref HistoryCursor cursor);
+    /// <summary>Its query.</summary>
+    CompiledQuery Query { get; }
 
-    /// <summary>What is there now, in list order.</summary>
-    IEnumerable<MirrorRow> Present(MirrorSnapshot snapshot, CancellationToken cancellationToken);
+    /// <summary>Whether other kinds have a say, so that it must know what it shows before it can follow, and what is shown is only right when all changes are settled.</summary>
+    bool DependsOnOthers { get; }
+
+    /// <summary>The kinds of others that have had a say, by group-resource.</summary>
+    IReadOnlyCollection<string> Others { get; }
+
+    /// <summary>What is there at a moment, in list order.</summary>
+    IEnumerable<MirrorRow> Present(MirrorMoment moment, CancellationToken cancellationToken);
 
     /// <summary>What the watcher may have, to take leave of.</summary>
-    IEnumerable<MirrorRow> Leaving(MirrorSnapshot snapshot, CancellationToken cancellationToken);
+    IEnumerable<MirrorRow> Leaving(MirrorMoment moment, CancellationToken cancellationToken);
+
+    /// <summary>Whether an object was shown.</summary>
+    /// <param name="row">Its state of then.</param>
+    /// <param name="others">The others of then, by group-resource.</param>
+    bool WasShown(MirrorRow row, Func<string, MirrorSnapshot?> others);
 
     /// <summary>Takes the next change of the cluster, of whatever kind.</summary>
     void Apply(Change change, WatchBatch batch);
@@ -32,15 +43,22 @@ internal sealed class PlainSet(CompiledQuery query, TimeProvider time) : IWatche
 {
     public ResourceType Type => query.Type;
 
-    public bool Resume(ClusterMirror mirror, long since, WatchBatch batch, ref HistoryCursor cursor) => true;
+    public CompiledQuery Query => query;
 
-    public IEnumerable<MirrorRow> Present(MirrorSnapshot snapshot, CancellationToken cancellationToken)
+    public bool DependsOnOthers => false;
+
+    public IReadOnlyCollection<string> Others => [];
+
+    public IEnumerable<MirrorRow> Present(MirrorMoment moment, CancellationToken cancellationToken)
     {
         DateTimeOffset now = time.GetUtcNow();
+        MirrorSnapshot snapshot = moment.Find(Type.GroupResource) ?? MirrorSnapshot.Empty;
         return RowScan.Candidates(snapshot, query, null, null, now, cancellationToken).Where(row => !query.NeedsJson || query.MatchesJson(row, now));
     }
 
-    public IEnumerable<MirrorRow> Leaving(MirrorSnapshot snapshot, CancellationToken cancellationToken) => Present(snapshot, cancellationToken);
+    public IEnumerable<MirrorRow> Leaving(MirrorMoment moment, CancellationToken cancellationToken) => Present(moment, cancellationToken);
+
+    public bool WasShown(MirrorRow row, Func<string, MirrorSnapshot?> others) => query.Matches(row, time.GetUtcNow());
 
     public void Apply(Change change, WatchBatch batch)
     {
@@ -88,6 +106,9 @@ internal sealed class OwnedSet : IWatchedSet
     private readonly TimeProvider _time;
     private readonly Dictionary<ObjectUid, MirrorRow> _shown = [];
     private readonly HashSet<ObjectUid> _restless = [];
+    private readonly HashSet<string> _others = new(StringComparer.Ordinal);
+    private Func<string, MirrorSnapshot?>? _othersOfThen;
+    private OwnerScope? _scopeOfThen;
     private ApiSurface _surface;
     private long _stamp;
 
@@ -102,14 +123,21 @@ internal sealed class OwnedSet : IWatchedSet
 
     public ResourceType Type => _query.Type;
 
+    public CompiledQuery Query => _query;
+
+    public bool DependsOnOthers => true;
+
+    public IReadOnlyCollection<string> Others => _others;
+
     public static OwnedSet? Open(IClusterReadSource source, CompiledQuery query, OwnerQuery owner, TimeProvider time, out ReadFailure? failure) =>
         OwnerScope.Begin(source.Mirror, source.Surface!, owner, out failure) is null ? null : new OwnedSet(source, query, owner, time);
 
-    public IEnumerable<MirrorRow> Present(MirrorSnapshot snapshot, CancellationToken cancellationToken)
+    public IEnumerable<MirrorRow> Present(MirrorMoment moment, CancellationToken cancellationToken)
     {
         DateTimeOffset now = _time.GetUtcNow();
-        OwnerScope scope = Scope();
-        foreach (MirrorRow row in RowScan.Candidates(snapshot, _query, scope, null, now, cancellationToken))
+        OwnerScope scope = Scope(moment.Find);
+        _stamp = moment.Stamp;
+        foreach (MirrorRow row in RowScan.Candidates(moment.Find(Type.GroupResource) ?? MirrorSnapshot.Empty, _query, scope, null, now, cancellationToken))
         {
             if (!_query.NeedsJson || _query.MatchesJson(row, now))
             {
@@ -119,20 +147,32 @@ internal sealed class OwnedSet : IWatchedSet
         }
     }
 
-    public IEnumerable<MirrorRow> Leaving(MirrorSnapshot snapshot, CancellationToken cancellationToken) => _shown.Values;
+    public IEnumerable<MirrorRow> Leaving(MirrorMoment moment, CancellationToken cancellationToken) => _shown.Values;
 
-    public bool Resume(ClusterMirror mirror, long since, WatchBatch batch, ref HistoryCursor cursor)
+    public bool WasShown(MirrorRow row, Func<string, MirrorSnapshot?> others)
+    {
+        if (!ReferenceEquals(_othersOfThen, others))
+        {
+            (_othersOfThen, _scopeOfThen) = (others, Scope(others));
+        }
+
+        return _query.Matches(row, _time.GetUtcNow()) && _scopeOfThen!.Matches(row);
+    }
+
+    /// <summary>Goes on after a revision: finds out what is shown at a moment, and puts what lies between into the batch.</summary>
+    /// <param name="mirror">The cluster.</param>
+    /// <param name="since">The revision.</param>
+    /// <param name="moment">The moment.</param>
+    /// <param name="through">Key up to which the watcher has seen anything; empty for everything.</param>
+    /// <param name="batch">Takes the changes.</param>
+    /// <returns>False where the past is gone.</returns>
+    public bool Resume(ClusterMirror mirror, long since, MirrorMoment moment, byte[] through, WatchBatch batch)
     {
         // Which objects matched at the revision is not known any more, so the outcome is told for every object that the past can have
         // touched: what matches now comes as added, what may have matched at some moment in between and does not now, as deleted.
-        MirrorSnapshot snapshot;
-        long at;
-        lock (mirror.Gate)
-        {
-            snapshot = mirror.TryGetKind(Type.GroupResource, out KindTable? table) ? table.Snapshot : MirrorSnapshot.Empty;
-            at = mirror.Clock.Now();
-        }
-
+        HistoryCursor cursor = mirror.History.ReadAfter(since);
+        MirrorSnapshot snapshot = moment.Find(Type.GroupResource) ?? MirrorSnapshot.Empty;
+        long at = moment.Stamp;
         Dictionary<ObjectUid, List<MirrorRow>> past = [];
         Dictionary<ObjectUid, MirrorRow> touched = [];
         HashSet<ObjectUid> owners = [];
@@ -162,9 +202,7 @@ internal sealed class OwnedSet : IWatchedSet
             }
         }
 
-        cursor = mirror.History.ReadAfter(at);
-        _stamp = at;
-        foreach (MirrorRow row in Present(snapshot, CancellationToken.None))
+        foreach (MirrorRow row in Present(moment, CancellationToken.None))
         {
             _ = row;   // fills what is shown
         }
@@ -174,10 +212,15 @@ internal sealed class OwnedSet : IWatchedSet
             touched.TryAdd(row.Uid, row);
         }
 
-        OwnerScope ever = Scope(past);
+        OwnerScope ever = Scope(moment.Find, past);
         DateTimeOffset now = _time.GetUtcNow();
         foreach ((ObjectUid uid, MirrorRow row) in touched)
         {
+            if (through.Length > 0 && row.Key.SequenceCompareTo(through) > 0)
+            {
+                continue;
+            }
+
             if (_shown.TryGetValue(uid, out MirrorRow? shown))
             {
                 batch.Add(ChangeType.Added, at, shown);
@@ -213,7 +256,7 @@ internal sealed class OwnedSet : IWatchedSet
         }
 
         DateTimeOffset now = _time.GetUtcNow();
-        Show(uid, change.New is { } newer && _query.Matches(newer, now) && Scope().Matches(newer) ? newer : null, batch);
+        Show(uid, change.New is { } newer && _query.Matches(newer, now) && Scope(_source.Mirror.SnapshotOf).Matches(newer) ? newer : null, batch);
         if (OwnerScope.MayPassOn(_owner) && OwnershipChanged(change))
         {
             _restless.Add(uid);   // objects of a kind may own others of it
@@ -228,7 +271,7 @@ internal sealed class OwnedSet : IWatchedSet
         }
 
         MirrorSnapshot snapshot = _source.Mirror.TryGetKind(Type.GroupResource, out KindTable? table) ? table.Snapshot : MirrorSnapshot.Empty;
-        OwnerScope scope = Scope();
+        OwnerScope scope = Scope(_source.Mirror.SnapshotOf);
         DateTimeOffset now = _time.GetUtcNow();
         foreach (MirrorRow row in Descendants(snapshot, _restless))
         {
@@ -287,16 +330,16 @@ internal sealed class OwnedSet : IWatchedSet
         return found;
     }
 
-    private OwnerScope Scope(IReadOnlyDictionary<ObjectUid, List<MirrorRow>>? past = null)
+    private OwnerScope Scope(Func<string, MirrorSnapshot?> others, IReadOnlyDictionary<ObjectUid, List<MirrorRow>>? past = null)
     {
         // An owner's kind that is no longer served leaves what it meant before: its objects go one by one, as deletions.
-        if (_source.Surface is { } surface && OwnerScope.Begin(_source.Mirror, surface, _owner, out _, past) is { } scope)
+        if (_source.Surface is { } surface && OwnerScope.Begin(others, surface, _owner, out _, past, _others) is { } scope)
         {
             _surface = surface;
             return scope;
         }
 
-        return OwnerScope.Begin(_source.Mirror, _surface, _owner, out _, past)!;
+        return OwnerScope.Begin(others, _surface, _owner, out _, past, _others)!;
     }
 
     private static bool OwnershipChanged(Change change) =>

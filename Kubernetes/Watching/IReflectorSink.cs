@@ -36,7 +36,7 @@ public interface IReflectorSink
     void Replace(ReadOnlySpan<byte> item);
 
     /// <summary>The list is whole: what it did not hold is gone. Applied as a difference.</summary>
-    /// <param name="resourceVersion">Revision of the list.</param>
+    /// <param name="resourceVersion">Revision of the list; empty where changes that the list should have held follow at once, and then a bookmark with it.</param>
     void EndReplace(string resourceVersion);
 
     /// <summary>The list broke off. Everything stays as it was before <see cref="BeginReplace"/>.</summary>

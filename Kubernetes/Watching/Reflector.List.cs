@@ -102,7 +102,7 @@ public sealed partial class Reflector
             }
         }
 
-        Delivered(found);
+        Delivered(found, HeldChanges.None);
         return new Outcome(Attempt.List, Ending.Listed);
     }
 
@@ -141,10 +141,21 @@ public sealed partial class Reflector
         }
     }
 
-    private void Delivered(Revision revision)
+    private void Delivered(Revision revision, HeldChanges held)
     {
         _wentBack = false;
-        _sink.EndReplace(revision.ToString());
+        if (held.IsEmpty)
+        {
+            _sink.EndReplace(revision.ToString());
+        }
+        else
+        {
+            // Without what overtook its end the list is not yet the state at its revision.
+            _sink.EndReplace("");
+            held.Deliver(_sink);
+            _sink.Bookmark(revision.ToString());
+        }
+
         SetRevision(revision);
         Heard();
         Publish(status => status with { Synced = true, Lists = status.Lists + 1 });

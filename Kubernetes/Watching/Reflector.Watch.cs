@@ -199,8 +199,7 @@ public sealed partial class Reflector
             }
 
             whole = true;
-            Delivered(end.Value);
-            held.Deliver(_sink);
+            Delivered(end.Value, held);
             watch.Silence.Limit = timeout + Grace;
             Opened();
             handedOn = true;
@@ -320,6 +319,8 @@ public sealed partial class Reflector
     /// <summary>Changes that came before a streamed list was whole, in order.</summary>
     private sealed class HeldChanges(int maxBytes)
     {
+        public static readonly HeldChanges None = new(0);
+
         private readonly List<(WatchChange Change, byte[] Item)> _changes = [];
         private long _bytes;
 

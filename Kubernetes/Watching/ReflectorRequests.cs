@@ -35,6 +35,13 @@ internal sealed class ReflectorRequests
         return Get(query.Length == 0 ? _path : $"{_path}?{query[1..]}", _options.MetadataOnly ? MetadataList : Json);
     }
 
+    /// <summary>One page of the state at a revision exactly.</summary>
+    /// <param name="version">The revision, ignored with a token, which fixes it.</param>
+    /// <param name="token">Token of the page; empty for the first.</param>
+    public KubeRequest ExactList(long version, string token) => Get(
+        $"{_path}?limit={_options.PageSize}{(token.Length > 0 ? Parameter("continue", token) : $"&resourceVersion={version}&resourceVersionMatch=Exact")}{_selectors}",
+        _options.MetadataOnly ? MetadataList : Json);
+
     /// <summary>A watch from a revision.</summary>
     public KubeRequest Watch(string revision, TimeSpan timeout) => Get(
         $"{_path}?watch=true&allowWatchBookmarks=true&resourceVersion={Uri.EscapeDataString(revision)}&timeoutSeconds={(int)timeout.TotalSeconds}{_selectors}",

@@ -4,6 +4,7 @@ using MultiCluster.Fleet;
 using MultiCluster.Grains.Mirror;
 using MultiCluster.Grains.Reads;
 using MultiCluster.Kubernetes.Discovery;
+using MultiCluster.Kubernetes.Errors;
 using MultiCluster.Kubernetes.Transport;
 using MultiCluster.Kubernetes.Watching;
 using MultiCluster.Reads;
@@ -42,6 +43,13 @@ internal sealed class MirroredCluster : IClusterGrain, IClusterReadSource
     public KubeClient? Client => null;
 
     public KindStanding? StandingOf(string groupResource) => new KindStanding(MirrorState.Synced, null, null);
+
+    public Guid Registration => Guid.Empty;
+
+    public TimeSpan ResumeWithin => TimeSpan.FromMinutes(5);
+
+    public Task<string> ReadPastAsync(PastList list, string token, Action<ReadOnlySpan<byte>> take, CancellationToken cancellationToken) =>
+        Task.FromException<string>(new KubeException(KubeErrorKind.Gone, "This cluster has no past."));
 
     /// <summary>Fills the mirror with pods of these numbers, as a first list would.</summary>
     public void Fill(int first, int count)

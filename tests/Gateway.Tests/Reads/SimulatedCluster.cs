@@ -6,6 +6,7 @@ using MultiCluster.Fleet;
 using MultiCluster.Grains.Mirror;
 using MultiCluster.Grains.Reads;
 using MultiCluster.Kubernetes.Discovery;
+using MultiCluster.Kubernetes.Errors;
 using MultiCluster.Kubernetes.Transport;
 using MultiCluster.Kubernetes.Watching;
 using MultiCluster.Reads;
@@ -202,5 +203,12 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
         public KubeClient? Client => null;
 
         public KindStanding? StandingOf(string groupResource) => null;
+
+        public Guid Registration => Guid.Empty;
+
+        public TimeSpan ResumeWithin => TimeSpan.FromMinutes(5);
+
+        public Task<string> ReadPastAsync(PastList list, string token, Action<ReadOnlySpan<byte>> take, CancellationToken cancellationToken) =>
+            Task.FromException<string>(new KubeException(KubeErrorKind.Gone, "This cluster has no past."));
     }
 }

@@ -25,7 +25,7 @@ public sealed class WatchListTests
     {
         await using ReflectorHarness harness = await StartAsync(
             Open(Event("ADDED", "a", 5), Event("DELETED", "a", 9), Event("ADDED", "a", 10), Bookmark(10, ends: true)));
-        Assert.Equal(["begin", "item a", "end 10", "Deleted a", "Added a"], await harness.Sink.NextAsync(5));
+        Assert.Equal(["begin", "item a", "end ", "Deleted a", "Added a", "bookmark 10"], await harness.Sink.NextAsync(6));
     }
 
     [Fact]

@@ -1,0 +1,114 @@
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using MultiCluster.Clusters;
+using MultiCluster.Fleet;
+using MultiCluster.Gateway.Reads;
+using MultiCluster.Gateway.Tests.Faults;
+using MultiCluster.Grains;
+using MultiCluster.Grains.Cluster;
+using MultiCluster.Grains.Fleet;
+using MultiCluster.Kubernetes.Configuration;
+using MultiCluster.Simulator.Hosting;
+using Orleans;
+using Orleans.Hosting;
+using Orleans.TestingHost;
+
+namespace MultiCluster.Gateway.Tests.Continuity;
+
+/// <summary>A silo with the real grains, whose cluster grains can be lost, and the gateway's read model before it.</summary>
+internal sealed class MovingFleet : IAsyncDisposable
+{
+    /// <summary>No wait of a test is longer.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private readonly InProcessTestCluster _host;
+    private readonly LogCapture _log;
+
+    private MovingFleet(InProcessTestCluster host, LogCapture log)
+    {
+        _host = host;
+        _log = log;
+        FleetClock clock = host.GetSiloServiceProvider().GetRequiredService<FleetClock>();
+        View = new FleetView(host.Client, clock, TimeProvider.System, NullLogger<FleetView>.Instance);
+        Reader = new FleetReader(host.Client, View, clock, TimeProvider.System, new Logger<FleetReader>(new LoggerFactory([log])));
+    }
+
+    public FleetView View { get; }
+
+    public FleetReader Reader { get; }
+
+    public string Log => string.Join('\n', _log.Lines.TakeLast(60));
+
+    public static async Task<MovingFleet> StartAsync(Action<MirrorOptions>? configure = null)
+    {
+        var log = new LogCapture();
+        var builder = new InProcessTestClusterBuilder(1);
+        builder.ConfigureSilo((_, silo) =>
+        {
+            silo.AddMemoryGrainStorage("clusters");
+            silo.UseInMemoryReminderService();
+            silo.Services.AddSingleton<IDataProtectionProvider>(new EphemeralDataProtectionProvider());
+            silo.Services.AddMultiClusterGrains();
+            silo.Services.AddSingleton<ILoggerProvider>(log);
+            silo.Services.Configure<HealthOptions>(health => health.ProbeInterval = TimeSpan.FromMilliseconds(100));
+            silo.Services.Configure<MirrorOptions>(mirror =>
+            {
+                mirror.SuperviseInterval = TimeSpan.FromMilliseconds(20);
+                mirror.DiscoveryPause = TimeSpan.FromMilliseconds(20);
+                mirror.ForbiddenRetry = TimeSpan.FromSeconds(1);
+                configure?.Invoke(mirror);
+            });
+            silo.Services.Configure<FleetOptions>(fleet =>
+            {
+                fleet.ReportInterval = TimeSpan.FromMilliseconds(50);
+                fleet.Heartbeat = TimeSpan.FromSeconds(1);
+                fleet.SweepInterval = TimeSpan.FromSeconds(1);
+            });
+        });
+        InProcessTestCluster host = builder.Build();
+        await host.DeployAsync().WaitAsync(Patience);
+        var fleet = new MovingFleet(host, log);
+        await fleet.View.StartAsync(CancellationToken.None).WaitAsync(Patience);
+        return fleet;
+    }
+
+    public IClusterGrain Cluster(string name) => _host.Client.GetGrain<IClusterGrain>(name);
+
+    /// <summary>Registers a member, mirrors these kinds of it, and waits until they are in step.</summary>
+    public async Task JoinAsync(string name, SimulatedCluster member, params string[] kinds)
+    {
+        var connection = new ClusterConnection(member.Url)
+        {
+            CertificateAuthorityPem = member.CertificateAuthorityPem,
+            Credentials = KubeCredentials.Bearer(member.AdminToken),
+        };
+        var request = new RegisterCluster
+        {
+            Connection = _host.GetSiloServiceProvider().GetRequiredService<ConnectionVault>().Protect(connection),
+            Mirror = MirrorScope.Default with { Include = [.. kinds] },
+        };
+        RegistrationReply reply = await Cluster(name).RegisterAsync(request, CancellationToken.None).WaitAsync(Patience);
+        Assert.Empty(reply.Faults);
+        await View.WaitForVersionAsync(reply.FleetVersion, CancellationToken.None).WaitAsync(Patience);
+        using var deadline = new CancellationTokenSource(Patience);
+        while ((await Cluster(name).GetKindsAsync().WaitAsync(Patience)).Kinds is var seen
+            && (seen.IsEmpty || seen.Any(kind => kind.State != MirrorState.NotMirrored && kind.State != MirrorState.Synced)))
+        {
+            Task changed = View.Changed();
+            await Task.WhenAny(changed, Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, deadline.Token));
+            deadline.Token.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <summary>The grain of a cluster loses its memory, as with its silo; whoever calls it next wakes it anew.</summary>
+    public Task LoseAsync(string name) => _host.DeactivateAsync(Cluster(name)).WaitAsync(Patience);
+
+    public async ValueTask DisposeAsync()
+    {
+        await View.StopAsync(CancellationToken.None).WaitAsync(Patience);
+        View.Dispose();
+        await _host.DisposeAsync().AsTask().WaitAsync(Patience);
+    }
+}

@@ -127,9 +127,9 @@ public sealed partial class Reflector
         {
             await LoopAsync(stop);
         }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        catch (Exception e) when (stop.IsCancellationRequested && IsOfServer(e, CancellationToken.None))
         {
-            // The owner asked for it.
+            // The owner asked for it; what a connection says that breaks at the same moment is no news.
         }
         finally
         {

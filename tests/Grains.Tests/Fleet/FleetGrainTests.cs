@@ -182,7 +182,7 @@ public sealed class FleetGrainTests
                 await second.Cluster($"other-{others++}").DescribeAsync();
                 return false;
             }
-            catch (Exception e) when (e is SiloUnavailableException or InvalidOperationException)
+            catch (Exception e) when (e is OrleansException or InvalidOperationException)
             {
                 return true;
             }

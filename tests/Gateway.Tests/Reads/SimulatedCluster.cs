@@ -30,6 +30,8 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
     private CancellationTokenSource _streams = new();
     private long _version = 1;
     private int _calls;
+    private int _failures;
+    private Exception? _failure;
 
     internal SimulatedCluster(string name, FleetClock clock, TimeProvider time, MirrorBounds? bounds = null)
     {
@@ -64,6 +66,9 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
 
     /// <summary>Set to let every read fail.</summary>
     public bool Breaks { get; set; }
+
+    /// <summary>Lets the next calls end with an exception.</summary>
+    public void FailNext(Exception with, int times) => (_failure, _failures) = (with, times);
 
     internal KindTable Table(ResourceType type) => Mirror.AddKind(type);
 
@@ -177,6 +182,11 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
     private async Task EnterAsync(CancellationToken cancellationToken)
     {
         Interlocked.Increment(ref _calls);
+        if (_failure is { } failure && Interlocked.Decrement(ref _failures) >= 0)
+        {
+            throw failure;
+        }
+
         if (Hangs)
         {
             await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);

@@ -37,7 +37,7 @@ public sealed class LostGrainProperties
         var query = new ObjectQuery { Kind = "configmaps", Namespaces = ["shop"], LabelSelector = labels, FieldSelector = fields };
         bool selects = labels is not null || fields is not null;
         Prop.ForAll(Steps.ListOf().Resize(30).ToArbitrary(), steps => Task.Run(() => RunAsync(fleet, member, query, selects, [.. steps])).GetAwaiter().GetResult())
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(12).WithEndSize(30));
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(15).WithEndSize(30));
     }
 
     private static async Task RunAsync(MovingFleet fleet, SimulatedCluster member, ObjectQuery query, bool selects, Step[] steps)

@@ -198,6 +198,42 @@ public sealed class LostGrainTests
     }
 
     [Fact]
+    public async Task Watch_LostAgainInTheMiddleOfTheDifference_EndsAtTheTruth()
+    {
+        await using SimulatedCluster member = await StartAsync();
+        Put(member, "a", "z");
+        await using MovingFleet fleet = await MovingFleet.StartAsync();
+        await fleet.JoinAsync("eu-1", member, "configmaps");
+        await using var watch = new Follower(fleet, Maps);
+        await watch.UntilAsync(w => w.IsPresent);
+        string[] names = [.. Enumerable.Range(0, 400).Select(i => $"m{i:0000}")];
+        string filler = new('x', 20_000);
+        await AwayAsync(fleet, member, () =>
+        {
+            foreach (string name in names)
+            {
+                member.Objects.Create(Map(name, filler));
+            }
+
+            Remove(member, "z");
+        });
+        await watch.UntilAsync(w => w.Events.Count > 2);
+        Assert.DoesNotContain("+eu-1/shop/m0399", watch.Events);
+
+        await AwayAsync(fleet, member, () =>
+        {
+            Remove(member, "m0001", "m0390");
+            Touch(member, "m0002", "x");
+            Put(member, "m0001x");
+        });
+
+        string[] expected = Truth(member, [.. names.Where(n => n is not ("m0001" or "m0390")).Concat(["m0001x", "a"]).Order(StringComparer.Ordinal)]);
+        await watch.UntilAsync(w => w.Held.SequenceEqual(expected));
+        Assert.Contains("-eu-1/shop/m0001", watch.Events);
+        Assert.DoesNotContain("+eu-1/shop/m0390", watch.Events);
+    }
+
+    [Fact]
     public async Task Watch_KindComesWhileTheGrainIsLost_ItsObjectsAreAdded()
     {
         await using SimulatedCluster member = await StartAsync(housekeeping: true);

@@ -69,7 +69,7 @@ internal static class OperationsSurface
             text.Append(ok ? "[+] " : "[-] ").Append(name).Append(ok ? " ok" : $" {entry.Description}").Append('\n');
         }
 
-        bool ready = report.Status == HealthStatus.Healthy;
+        bool ready = report.Status != HealthStatus.Unhealthy;
         http.Response.StatusCode = ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
         await TextAsync(http, text.Append(ready ? "ready\n" : "not ready\n").ToString());
     }

@@ -16,7 +16,8 @@ internal static class StartScreen
                 """;
         }
 
-        string token = service.IsFirstStart
+        // What is not a screen is most often a log, which keeps what it is told.
+        string token = service.IsFirstStart && !Console.IsOutputRedirected
             ? $"  admin token   {service.Token.Value}\n                (also in {Path.Combine(service.DataDirectoryPath, "admin-token")})"
             : $"  admin token   in {Path.Combine(service.DataDirectoryPath, "admin-token")}";
         return $"""

@@ -4,6 +4,10 @@ using Npgsql;
 namespace MultiCluster.Silo.Database;
 
 /// <summary>Says in <c>/readyz</c> whether the database answers.</summary>
+/// <remarks>
+/// The failure is the registration's: a silo without its database can take over no cluster and is not ready; a gateway goes on answering
+/// from the mirrors, so that for it this is a word to the operator only.
+/// </remarks>
 internal sealed class DatabaseCheck(NpgsqlDataSource database) : IHealthCheck
 {
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
@@ -16,7 +20,7 @@ internal sealed class DatabaseCheck(NpgsqlDataSource database) : IHealthCheck
         }
         catch (NpgsqlException e)
         {
-            return HealthCheckResult.Unhealthy(DatabaseException.From(e, database.ConnectionString).Message);
+            return new HealthCheckResult(context.Registration.FailureStatus, DatabaseException.From(e, database.ConnectionString).Message);
         }
     }
 }

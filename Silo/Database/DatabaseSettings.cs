@@ -66,6 +66,12 @@ public sealed class DatabaseSettings
         builder.Timeout = (int)CommandTimeout.TotalSeconds;
         builder.KeepAlive = 10;
         builder.PersistSecurityInfo = false;
+        if (!builder.ContainsKey("GSS Encryption Mode"))
+        {
+            // The driver would look for Kerberos at each connection, which most images do not hold.
+            builder.GssEncryptionMode = GssEncryptionMode.Disable;
+        }
+
         return builder.ConnectionString;
     }
 

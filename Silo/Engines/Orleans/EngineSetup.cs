@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.DataProtection.KeyManagement;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using MultiCluster.Gateway;
@@ -112,7 +113,8 @@ internal sealed class EngineSetup : IAsyncDisposable
 
         ProtectWithSharedKeys(builder.Services, _database);
         builder.Services.AddSingleton(_database);
-        builder.Services.AddHealthChecks().AddCheck<DatabaseCheck>("database", tags: [GatewaySetup.ReadyTag]);
+        builder.Services.AddHealthChecks().AddCheck<DatabaseCheck>(
+            "database", _settings.Role == ServiceRole.Gateway ? HealthStatus.Degraded : HealthStatus.Unhealthy, [GatewaySetup.ReadyTag]);
         if (_settings.Role == ServiceRole.Gateway)
         {
             builder.UseOrleansClient(ConfigureClient);

@@ -18,6 +18,11 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     private const int MostTries = 3;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
+    // A question that was under way to a silo when that was lost is answered by nobody, and nobody says so. A mirror answers within
+    // milliseconds; one that has been silent for this long is asked again beside the first question, and the first answer counts.
+    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1.2);
+    private const int MostAtOnce = 3;
+
     /// <summary>The grain of a cluster.</summary>
     public IClusterGrain Grain(string cluster) => clusters(cluster);
 
@@ -27,8 +32,14 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     /// <param name="failed">Makes the answer that stands for no answer.</param>
     /// <param name="deadline">Ends with the request's deadline.</param>
     /// <param name="caller">The caller's own cancellation, which is thrown.</param>
+    /// <param name="fromMirror">Whether the answer needs no member: such a question may be asked twice.</param>
     public async Task<T> AskAsync<T>(
-        string cluster, Func<IClusterGrain, CancellationToken, Task<T>> call, Func<ClusterCoverage, T> failed, CancellationToken deadline, CancellationToken caller)
+        string cluster,
+        Func<IClusterGrain, CancellationToken, Task<T>> call,
+        Func<ClusterCoverage, T> failed,
+        CancellationToken deadline,
+        CancellationToken caller,
+        bool fromMirror = true)
     {
         bool isMoving = false;
         for (int tried = 1; ; tried++)
@@ -36,7 +47,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
             try
             {
                 // A grain that does not listen to its token must not hold up the answer either.
-                return await call(Grain(cluster), deadline).WaitAsync(deadline);
+                return await (fromMirror ? FirstAnswerAsync(cluster, call, deadline) : call(Grain(cluster), deadline)).WaitAsync(deadline);
             }
             catch (OperationCanceledException) when (caller.IsCancellationRequested)
             {
@@ -67,18 +78,56 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
         }
     }
 
+    /// <summary>Asks, and asks again while there is no answer.</summary>
+    private async Task<T> FirstAnswerAsync<T>(string cluster, Func<IClusterGrain, CancellationToken, Task<T>> call, CancellationToken deadline)
+    {
+        Task<T> first = call(Grain(cluster), deadline);
+        if (first.IsCompleted)
+        {
+            return await first;
+        }
+
+        using var answered = CancellationTokenSource.CreateLinkedTokenSource(deadline);
+        List<Task<T>> asked = [first];
+        try
+        {
+            while (true)
+            {
+                Task pause = asked.Count < MostAtOnce ? Task.Delay(AskAgainAfter, time, answered.Token) : Task.Delay(Timeout.InfiniteTimeSpan, time, answered.Token);
+                Task done = await Task.WhenAny([.. asked, pause]);
+                if (done != pause)
+                {
+                    return await (Task<T>)done;
+                }
+
+                deadline.ThrowIfCancellationRequested();
+                asked.Add(call(Grain(cluster), answered.Token));
+            }
+        }
+        finally
+        {
+            await answered.CancelAsync();
+            foreach (Task<T> late in asked)
+            {
+                // Whoever comes late is not listened to, but its failure must not count as one that nobody has seen.
+                _ = late.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            }
+        }
+    }
+
     /// <summary>Asks many clusters at the same time and waits for all, in their order.</summary>
     public async Task<T[]> AskAllAsync<T>(
         IReadOnlyList<string> names,
         Func<IClusterGrain, CancellationToken, Task<T>> call,
         Func<ClusterCoverage, T> failed,
         CancellationToken deadline,
-        CancellationToken caller)
+        CancellationToken caller,
+        bool fromMirror = true)
     {
         var answers = new T[names.Count];
         if (names.Count == 1)
         {
-            answers[0] = await AskAsync(names[0], call, failed, deadline, caller);
+            answers[0] = await AskAsync(names[0], call, failed, deadline, caller, fromMirror);
             return answers;
         }
 
@@ -97,7 +146,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
         {
             for (int at = Interlocked.Increment(ref next); at < names.Count; at = Interlocked.Increment(ref next))
             {
-                answers[at] = await AskAsync(names[at], call, failed, deadline, caller);
+                answers[at] = await AskAsync(names[at], call, failed, deadline, caller, fromMirror);
             }
         }
     }

@@ -119,7 +119,12 @@ public sealed class FleetReader
             Projection = query.Projection,
         };
         ClusterPage[] answers = await AskEnabledAsync(
-            clusters, (grain, token) => grain.GetAsync(request, token), static c => new ClusterPage { Coverage = c }, query.Deadline, cancellationToken);
+            clusters,
+            (grain, token) => grain.GetAsync(request, token),
+            static c => new ClusterPage { Coverage = c },
+            query.Deadline,
+            cancellationToken,
+            fromMirror: query.Source == ReadSource.Mirror);
         ImmutableArray<ClusterCoverage> coverage = [.. answers.Select(a => a.Coverage)];
         FleetCoverage.ThrowIfInvalid(coverage);
         await ThrowIfServedNowhereAsync(new ObjectQuery { Kind = query.Kind }, coverage, clusters, query.Deadline, cancellationToken);
@@ -240,17 +245,18 @@ public sealed class FleetReader
         Func<IClusterGrain, CancellationToken, Task<T>> call,
         Func<ClusterCoverage, T> failed,
         TimeSpan within,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken,
+        bool fromMirror = true)
     {
         using var deadline = new CancellationTokenSource(within, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         if (clusters.All(c => c.Enabled))
         {
-            return await _calls.AskAllAsync([.. clusters.Select(c => c.Name)], call, failed, either.Token, cancellationToken);
+            return await _calls.AskAllAsync([.. clusters.Select(c => c.Name)], call, failed, either.Token, cancellationToken, fromMirror);
         }
 
         string[] enabled = [.. clusters.Where(c => c.Enabled).Select(c => c.Name)];
-        T[] answers = await _calls.AskAllAsync(enabled, call, failed, either.Token, cancellationToken);
+        T[] answers = await _calls.AskAllAsync(enabled, call, failed, either.Token, cancellationToken, fromMirror);
         int next = 0;
         return [.. clusters.Select(c => c.Enabled ? answers[next++] : failed(FleetCoverage.Disabled(c.Name)))];
     }

@@ -129,7 +129,12 @@ internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableAr
             Deadline = left,
         };
         return calls.AskAsync(
-            cluster.Name, (grain, token) => grain.ListAsync(request, token), static coverage => new ClusterPage { Coverage = coverage }, stop, caller);
+            cluster.Name,
+            (grain, token) => grain.ListAsync(request, token),
+            static coverage => new ClusterPage { Coverage = coverage },
+            stop,
+            caller,
+            fromMirror: query.Source == ReadSource.Mirror);
     }
 
     /// <summary>Takes over answers in order, as far as there is no gap.</summary>

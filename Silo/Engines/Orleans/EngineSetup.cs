@@ -32,11 +32,11 @@ internal sealed class EngineSetup : IAsyncDisposable
 
     private const string Invariant = "Npgsql";
 
-    // A killed process is noticed at once, because its connections break; a hung one after three probes of at most two seconds.
+    // A killed process is noticed at once, because its connections break; a hung one after two probes of at most two seconds.
     // Shorter ones took a busy machine for a dead one.
     private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan MaxProbeTimeout = TimeSpan.FromSeconds(2);
-    private const int MissedProbes = 3;
+    private const int MissedProbes = 2;
 
     private readonly ServiceSettings _settings;
     private readonly SiloNetworkSettings _network;

@@ -47,7 +47,10 @@ internal sealed class ClusterReader(IClusterReadSource source, TimeProvider time
     /// <summary>Where a watch stands that has seen nothing of this cluster yet.</summary>
     public WatchPosition Before(long stamp) => new()
     {
-        Registration = source.Registration, History = source.Mirror.History.Id, Stamp = stamp, Points = [new MemberPoint(0, null)],
+        Registration = source.Registration,
+        History = source.Mirror.History.Id,
+        Stamp = stamp,
+        Points = [new MemberPoint(0, null)],
     };
 
     private ClusterPage List(ClusterListRequest request, CancellationToken cancellationToken)

@@ -73,19 +73,7 @@ internal sealed class FleetUnderTest : IAsyncDisposable
 
     public HttpClient CreateClient()
     {
-        var handler = new SocketsHttpHandler
-        {
-            SslOptions = new SslClientAuthenticationOptions
-            {
-                CertificateChainPolicy = new X509ChainPolicy
-                {
-                    TrustMode = X509ChainTrustMode.CustomRootTrust,
-                    CustomTrustStore = { X509Certificate2.CreateFromPem(File.ReadAllText(Path.Combine(Gateway.DataDirectory, "ca.crt"))) },
-                    RevocationMode = X509RevocationMode.NoCheck,
-                },
-            },
-        };
-        var client = new HttpClient(handler) { BaseAddress = Gateway.Api, Timeout = Patience };
+        var client = new HttpClient(Trusting(File.ReadAllText(Path.Combine(Gateway.DataDirectory, "ca.crt")))) { BaseAddress = Gateway.Api, Timeout = Patience };
         client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", File.ReadAllText(Path.Combine(Gateway.DataDirectory, "admin-token")).Trim());
         return client;
     }
@@ -111,6 +99,41 @@ internal sealed class FleetUnderTest : IAsyncDisposable
         }
     }
 
+    /// <summary>What all processes have printed.</summary>
+    public string Printed => string.Concat(Silos.Append(Gateway).Select(p => $"\n--- {p.Name}: {p.Printed}"));
+
+    /// <summary>The clusters whose grains live on a silo.</summary>
+    public async Task<HashSet<string>> ClustersOfAsync(ServiceProcess silo)
+    {
+        using var client = new HttpClient { Timeout = Patience };
+        string metrics = await client.GetStringAsync(new Uri(silo.Operations, "metrics"));
+        HashSet<string> clusters = [.. Members.Select(m => m.Options.Name).Where(name => metrics.Contains($"cluster=\"{name}\"", StringComparison.Ordinal))];
+        Assert.NotEmpty(clusters);
+        return clusters;
+    }
+
+    /// <summary>The resourceVersion of every pod, by cluster, namespace and name, as the members themselves say.</summary>
+    public async Task<Dictionary<string, string>> TruthAsync()
+    {
+        Dictionary<string, string> truth = new(StringComparer.Ordinal);
+        foreach (SimulatedCluster member in Members)
+        {
+            using var client = new HttpClient(Trusting(member.CertificateAuthorityPem)) { Timeout = Patience };
+            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(member.Url, "/api/v1/pods"));
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", member.AdminToken);
+            using HttpResponseMessage answer = await client.SendAsync(request);
+            JsonElement list = await answer.Content.ReadFromJsonAsync<JsonElement>();
+            foreach (JsonElement metadata in list.GetProperty("items").EnumerateArray().Select(i => i.GetProperty("metadata")))
+            {
+                truth.Add($"{member.Options.Name}/{metadata.GetProperty("namespace").GetString()}/{metadata.GetProperty("name").GetString()}", metadata.GetProperty("resourceVersion").GetString()!);
+            }
+        }
+
+        return truth;
+    }
+
+    public Task PauseAsync(TimeSpan time) => time > TimeSpan.Zero ? Task.Delay(time, TimeProvider.System, CancellationToken.None) : Task.CompletedTask;
+
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
@@ -133,4 +156,17 @@ internal sealed class FleetUnderTest : IAsyncDisposable
         await using NpgsqlCommand command = source.CreateCommand(sql);
         await command.ExecuteNonQueryAsync().WaitAsync(Patience);
     }
+
+    private static SocketsHttpHandler Trusting(string authorityPem) => new()
+    {
+        SslOptions = new SslClientAuthenticationOptions
+        {
+            CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                CustomTrustStore = { X509Certificate2.CreateFromPem(authorityPem) },
+                RevocationMode = X509RevocationMode.NoCheck,
+            },
+        },
+    };
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json;
 using MultiCluster.TestSupport;
@@ -8,38 +9,167 @@ namespace MultiCluster.Cluster.Tests;
 /// <summary>What clients of a gateway see while a silo goes away.</summary>
 public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>
 {
+    private const int Members = 30;
+    private const int PodsOfEach = 200;
+
+    // After a kill every answer must say what it does not cover, and soon it must cover all again; the limits are the product's.
+    private static readonly TimeSpan SaysSoWithin = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan FreshWithin = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan FreshAfterHangWithin = TimeSpan.FromSeconds(30);
+
+    private string _lastSummary = "";
+
     [ClusterFact]
-    public async Task Kill_OneOfThreeSilos_AnswersSayWhatTheyCover_AndAllIsFreshAgain()
+    public async Task Kill_OneOfThreeSilos_AnswersSayWhatTheyCover_TheWatchGoesOn_AllIsFreshAgain()
     {
-        await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 3, members: 30, podsOfEach: 200);
-        long start = TimeProvider.System.GetTimestamp();
+        await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 3, Members, PodsOfEach);
+        await using FleetFollower follower = await FleetFollower.StartAsync(fleet);
+        HashSet<string> held = await fleet.ClustersOfAsync(fleet.Silos[1]);
+        await using var changes = MemberChanges.Start(fleet);
+
         await fleet.Silos[1].SignalAsync("KILL");
-        string last = "";
+        List<Answer> answers = await AskUntilFreshAsync(fleet, FreshWithin);
+
+        Assert.All(answers.Where(a => a.AskedAt > SaysSoWithin), a => Assert.Empty(a.Unsure));
+        Assert.All(answers.SelectMany(a => a.NotFresh), cluster => Assert.Contains(cluster, held));
+        await changes.DisposeAsync();
+        await AssertFollowedAsync(fleet, follower);
+    }
+
+    [ClusterFact]
+    public async Task Terminate_OneAfterTheOther_NoRequestFails_TheWatchGoesOn()
+    {
+        await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 3, Members, PodsOfEach);
+        await using FleetFollower follower = await FleetFollower.StartAsync(fleet);
+        await using var changes = MemberChanges.Start(fleet);
+        foreach (ServiceProcess silo in fleet.Silos.ToArray())
+        {
+            // As a rolling update does: the new one runs before the old one is asked to go.
+            fleet.Silos.Add(await fleet.StartSiloAsync());
+            await silo.SignalAsync("TERM");
+            await AskUntilFreshAsync(fleet, FreshWithin, least: TimeSpan.FromSeconds(5));
+            await silo.ExitedAsync();
+            Assert.True(silo.ExitCode == 0, silo.Printed);
+        }
+
+        await changes.DisposeAsync();
+        await AssertFollowedAsync(fleet, follower);
+    }
+
+    [ClusterFact]
+    public async Task Stop_SiloHangsForAMinute_OthersTakeOver_AndTheWatchGoesOn()
+    {
+        await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 3, Members, PodsOfEach);
+        await using FleetFollower follower = await FleetFollower.StartAsync(fleet);
+        await using var changes = MemberChanges.Start(fleet);
+        long stopped = TimeProvider.System.GetTimestamp();
+
+        await fleet.Silos[2].SignalAsync("STOP");
+        await AskUntilFreshAsync(fleet, FreshAfterHangWithin);
+        await fleet.PauseAsync(TimeSpan.FromMinutes(1) - TimeProvider.System.GetElapsedTime(stopped));
+        await fleet.Silos[2].SignalAsync("CONT");
+        await AskUntilFreshAsync(fleet, FreshWithin, least: TimeSpan.FromSeconds(5));
+
+        await changes.DisposeAsync();
+        await AssertFollowedAsync(fleet, follower);
+    }
+
+    [ClusterFact]
+    public async Task Database_Restarts_AnswersGoOn_AndWhatWasRegisteredStays()
+    {
+        await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 3, Members, PodsOfEach);
+        await using FleetFollower follower = await FleetFollower.StartAsync(fleet);
+        await using var changes = MemberChanges.Start(fleet);
+
+        await server.StopAsync(immediately: true);
+        List<Answer> without = await AskForAsync(fleet, TimeSpan.FromSeconds(10));
+        await server.StartAsync();
+        await AskUntilFreshAsync(fleet, FreshWithin);
+
+        Assert.All(without, a => Assert.Empty(a.NotFresh));
+        Assert.All(fleet.Silos.Append(fleet.Gateway), p => Assert.False(p.HasExited, p.Printed));
+        await changes.DisposeAsync();
+        await AssertFollowedAsync(fleet, follower);
+    }
+
+    /// <summary>Asks again and again; every answer must be an answer, and must not pretend to cover what it does not.</summary>
+    private async Task<List<Answer>> AskUntilFreshAsync(FleetUnderTest fleet, TimeSpan within, TimeSpan least = default)
+    {
+        long start = TimeProvider.System.GetTimestamp();
+        List<Answer> answers = [];
         while (true)
         {
-            long asked = TimeProvider.System.GetTimestamp();
-            JsonElement answer = await fleet.Http.GetFromJsonAsync<JsonElement>("/v1/count/pods");
-            string states = string.Join(" ", answer.GetProperty("coverage").EnumerateArray().GroupBy(c => c.GetProperty("state").GetString()).Select(g => $"{g.Key}={g.Count()}"));
-            string line = $"{answer.GetProperty("total")} {states}";
-            if (line != last)
+            answers.Add(await AskAsync(fleet, start));
+            TimeSpan elapsed = TimeProvider.System.GetElapsedTime(start);
+            bool hasBeenSeen = answers.Any(a => a.NotFresh.Count > 0) || elapsed > TimeSpan.FromSeconds(6);
+            if (answers[^1].NotFresh.Count == 0 && hasBeenSeen && elapsed > least)
             {
-                output.WriteLine($"{TimeProvider.System.GetElapsedTime(start).TotalSeconds:F2} s (took {TimeProvider.System.GetElapsedTime(asked).TotalMilliseconds:F0} ms): {line}");
-                last = line;
+                output.WriteLine($"fresh after {elapsed.TotalSeconds:F2} s, {answers.Count} answers");
+                return answers;
             }
 
-            if (fleet.IsFresh(answer) && TimeProvider.System.GetElapsedTime(start) > TimeSpan.FromSeconds(5))
+            Assert.True(elapsed < within, $"After {elapsed} still not fresh: {string.Join(' ', answers[^1].NotFresh)}. {fleet.Printed}");
+            await fleet.PauseAsync(TimeSpan.FromMilliseconds(50));
+        }
+    }
+
+    private async Task<List<Answer>> AskForAsync(FleetUnderTest fleet, TimeSpan time)
+    {
+        long start = TimeProvider.System.GetTimestamp();
+        List<Answer> answers = [];
+        while (TimeProvider.System.GetElapsedTime(start) < time)
+        {
+            answers.Add(await AskAsync(fleet, start));
+            await fleet.PauseAsync(TimeSpan.FromMilliseconds(50));
+        }
+
+        return answers;
+    }
+
+    private async Task<Answer> AskAsync(FleetUnderTest fleet, long start)
+    {
+        TimeSpan askedAt = TimeProvider.System.GetElapsedTime(start);
+        using HttpResponseMessage response = await fleet.Http.GetAsync("/v1/count/pods?by=cluster");
+        string text = await response.Content.ReadAsStringAsync();
+        Assert.True(response.IsSuccessStatusCode, $"{(int)response.StatusCode} {text} {fleet.Printed}");
+        JsonElement body = JsonDocument.Parse(text).RootElement;
+        Dictionary<string, string> states = body.GetProperty("coverage").EnumerateArray()
+            .ToDictionary(c => c.GetProperty("cluster").GetString()!, c => c.GetProperty("state").GetString()!, StringComparer.Ordinal);
+        Assert.Equal(Members, states.Count);
+        string summary = string.Join(' ', states.Values.GroupBy(s => s, StringComparer.Ordinal).Select(g => $"{g.Key}={g.Count()}"));
+        var answer = new Answer(
+            askedAt,
+            [.. states.Where(s => s.Value != "ok").Select(s => s.Key)],
+            [.. states.Where(s => s.Value is not ("ok" or "syncing" or "stale")).Select(s => $"{s.Key}={s.Value}")]);
+        if (summary != _lastSummary)
+        {
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{askedAt.TotalSeconds:F2} s: {summary}"));
+            _lastSummary = summary;
+        }
+
+        return answer;
+    }
+
+    private static async Task AssertFollowedAsync(FleetUnderTest fleet, FleetFollower follower)
+    {
+        Dictionary<string, string> truth = await fleet.TruthAsync();
+        long start = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            Dictionary<string, string> followed = follower.Objects;
+            string[] wrong = [.. truth.Where(t => followed.GetValueOrDefault(t.Key) != t.Value).Select(t => $"{t.Key}: is {t.Value}, followed {followed.GetValueOrDefault(t.Key)}"),
+                .. followed.Keys.Where(k => !truth.ContainsKey(k)).Select(k => $"{k}: is gone, followed")];
+            if (wrong.Length == 0)
             {
                 break;
             }
 
-            Assert.True(TimeProvider.System.GetElapsedTime(start) < FleetUnderTest.Patience, fleet.Gateway.Printed + string.Join("", fleet.Silos.Select(s => s.Name + ": " + s.Printed)));
-            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, CancellationToken.None);
+            Assert.True(TimeProvider.System.GetElapsedTime(start) < FleetUnderTest.Patience, $"{wrong.Length} wrong: {string.Join("; ", wrong.Take(10))}. {string.Join("; ", follower.Faults)} {fleet.Printed}");
+            await fleet.PauseAsync(TimeSpan.FromMilliseconds(200));
         }
 
-        output.WriteLine(fleet.Gateway.Printed);
-        foreach (ServiceProcess silo in fleet.Silos)
-        {
-            output.WriteLine($"{silo.Name}: {silo.Printed}");
-        }
+        Assert.True(follower.Faults.Count == 0, $"{string.Join("; ", follower.Faults.Take(10))} {fleet.Printed}");
     }
+
+    private sealed record Answer(TimeSpan AskedAt, List<string> NotFresh, List<string> Unsure);
 }

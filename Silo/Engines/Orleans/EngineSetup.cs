@@ -38,6 +38,9 @@ internal sealed class EngineSetup : IAsyncDisposable
     private static readonly TimeSpan MaxProbeTimeout = TimeSpan.FromSeconds(2);
     private const int MissedProbes = 2;
 
+    // A gateway goes on asking a hung silo until it reads that others have declared it dead.
+    private static readonly TimeSpan SiloListAge = TimeSpan.FromSeconds(2);
+
     private readonly ServiceSettings _settings;
     private readonly SiloNetworkSettings _network;
     private readonly string _directory;
@@ -195,6 +198,7 @@ internal sealed class EngineSetup : IAsyncDisposable
     private void ConfigureClient(IClientBuilder client)
     {
         client.Configure<ClusterOptions>(SetName);
+        client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = SiloListAge);
         client.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
         if (_network.Dashboard)
         {

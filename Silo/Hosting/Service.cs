@@ -33,7 +33,7 @@ public sealed class Service : IAsyncDisposable
     private const int MaxStreamsPerConnection = 500;
 
     // Time for running calls and grains to end when the process is asked to stop.
-    private static readonly TimeSpan ShutdownDeadline = TimeSpan.FromSeconds(15);
+    internal static readonly TimeSpan ShutdownDeadline = TimeSpan.FromSeconds(15);
 
     private readonly DataDirectory _data;
     private readonly EngineSetup _engine;

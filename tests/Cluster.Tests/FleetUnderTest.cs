@@ -132,6 +132,32 @@ internal sealed class FleetUnderTest : IAsyncDisposable
         return truth;
     }
 
+    /// <summary>The first column of what a query of the service's database finds.</summary>
+    public async Task<double[]> RowsAsync(string sql)
+    {
+        await using NpgsqlDataSource source = NpgsqlDataSource.Create($"{_server.ConnectionString(_database)};Search Path=multicluster;Pooling=false");
+        await using NpgsqlCommand command = source.CreateCommand(sql);
+        await using NpgsqlDataReader reader = await command.ExecuteReaderAsync();
+        List<double> rows = [];
+        while (await reader.ReadAsync())
+        {
+            rows.Add(reader.GetDouble(0));
+        }
+
+        return [.. rows];
+    }
+
+    /// <summary>Asks the database until its first value is as wished.</summary>
+    public async Task UntilRowsAsync(string sql, Func<double, bool> wish)
+    {
+        long start = TimeProvider.System.GetTimestamp();
+        while ((await RowsAsync(sql)) is var rows && !wish(rows[0]))
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(start) < Patience, $"{sql} still finds {string.Join(' ', rows)}. {Printed}");
+            await PauseAsync(TimeSpan.FromMilliseconds(200));
+        }
+    }
+
     public Task PauseAsync(TimeSpan time) => time > TimeSpan.Zero ? Task.Delay(time, TimeProvider.System, CancellationToken.None) : Task.CompletedTask;
 
     public async ValueTask DisposeAsync()

@@ -98,3 +98,11 @@ CREATE TABLE grain_directory
 );
 
 CREATE INDEX grain_directory_by_silo ON grain_directory (silo);
+
+-- What each member cluster costs the silo that holds it, as measured there: bytes of memory, with processor time counted as memory.
+CREATE TABLE cluster_load
+(
+    cluster     text             PRIMARY KEY,
+    load        double precision NOT NULL,
+    measured_at timestamptz      NOT NULL DEFAULT now()
+);

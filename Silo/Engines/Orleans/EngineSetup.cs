@@ -17,6 +17,7 @@ using Orleans.Configuration;
 using Orleans.Dashboard;
 using Orleans.GrainDirectory;
 using Orleans.Hosting;
+using Orleans.Runtime;
 using Orleans.Runtime.Hosting;
 using Orleans.Serialization;
 using Orleans.Storage;
@@ -174,6 +175,9 @@ internal sealed class EngineSetup : IAsyncDisposable
             o.NumMissedProbesLimit = MissedProbes;
         });
         silo.AddGrainDirectory(GrainDirectoryAttribute.DEFAULT_GRAIN_DIRECTORY, (services, _) => ActivatorUtilities.CreateInstance<DatabaseGrainDirectory>(services));
+        silo.Services.AddPlacementDirector<LoadPlacement, LoadPlacementDirector>();
+        silo.Services.AddSingleton<PlacementStrategy, LoadPlacement>();
+        silo.Services.AddHostedService<LoadMeter>();
         silo.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
         silo.UseAdoNetReminderService(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
         silo.AddAdoNetGrainStorage(GrainsServiceCollectionExtensions.StorageName, options => options.Configure<Serializer>((o, serializer) =>

@@ -172,7 +172,7 @@ public sealed class ClusterLifeTests
 
         await watch.UntilAsync(seen => seen.Changes.Contains("Deleted settings"));
         await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.NotMirrored);
-        Assert.Equal(CoverageState.Ok, (await host.ListAsync("eu-1", "namespaces")).Coverage.State);
+        await host.UntilListedAsync("eu-1", "namespaces", page => page.Coverage.State == CoverageState.Ok);
     }
 
     [Fact]

@@ -133,7 +133,7 @@ public sealed class MirroredKindsTests
 
         Assert.Equal(ClusterFault.OverBudget, summary.Fault!.Kind);
         Assert.Contains("configmaps", summary.Fault.Message, StringComparison.Ordinal);
-        Assert.Equal(CoverageState.Ok, (await host.ListAsync("eu-1", "namespaces")).Coverage.State);
+        await host.UntilListedAsync("eu-1", "namespaces", page => page.Coverage.State == CoverageState.Ok);
 
         await host.Cluster("eu-1").UpdateAsync(new UpdateCluster { Mirror = new MirrorScope { ByteBudget = 1 << 30 } });
         await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Ok && FleetHost.NamesOf(page).Contains("big-11"));

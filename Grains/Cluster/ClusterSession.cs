@@ -233,6 +233,11 @@ internal sealed partial class ClusterSession
         {
             _supervisor.Hurry();
         }
+        else if (after.IsWell)
+        {
+            // It may have been away between two probes; nothing but its kinds knows then.
+            _supervisor.HurryYoung();
+        }
     }
 
     /// <summary>Brings the standing up to date. Called by the loops after each of their rounds.</summary>

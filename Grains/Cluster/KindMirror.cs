@@ -15,8 +15,11 @@ namespace MultiCluster.Grains.Cluster;
 /// </remarks>
 internal sealed partial class KindMirror
 {
-    // A server that starts answers 403 for about a second before its roles are loaded.
+    // A server that starts answers 403 for about a second before its roles are loaded. Only its refusals count, not that it was down before.
     private const int ForbiddenForGood = 3;
+
+    // What has failed for less than this may have failed because the server was away.
+    private static readonly TimeSpan YoungFailure = TimeSpan.FromMinutes(1);
 
     private readonly MirrorParts _parts;
     private readonly Action? _changed;
@@ -142,7 +145,7 @@ internal sealed partial class KindMirror
             LogBroke(_parts.Logger, run.Ended.Exception!.InnerException!, _parts.Cluster, Type.GroupResource);
             await GiveUpAsync(MirrorState.Failed, new ClusterFault(ClusterFault.Internal, "The mirror of this kind broke; it is tried again, and the log has the details."), now);
         }
-        else if (status.Error?.Kind == KubeErrorKind.Forbidden && status.Failures >= ForbiddenForGood)
+        else if (status.Error?.Kind == KubeErrorKind.Forbidden && status.FailuresAlike >= ForbiddenForGood)
         {
             await GiveUpAsync(MirrorState.Forbidden, ClusterFaults.From(status.Error), now);
         }
@@ -168,6 +171,17 @@ internal sealed partial class KindMirror
             Start();
         }
         else
+        {
+            _run?.Reflector.RetryNow();
+        }
+    }
+
+    /// <summary>Tries at once again where it waits after a failure that a server which was away for a moment explains.</summary>
+    public void HurryIfYoung(DateTimeOffset now)
+    {
+        ReflectorStatus status = Status;
+        bool mayBeOver = status.Error?.Kind is KubeErrorKind.ConnectionRefused or KubeErrorKind.Unauthorized or KubeErrorKind.Forbidden or KubeErrorKind.Timeout;
+        if (mayBeOver && status.FailingSince is { } since && now - since < YoungFailure)
         {
             _run?.Reflector.RetryNow();
         }

@@ -30,7 +30,7 @@ internal sealed record MirrorView
 /// <summary>Decides which kinds of one cluster are mirrored, and looks after each.</summary>
 /// <remarks>
 /// One loop runs <see cref="RunAsync"/> and alone starts and stops kinds. <see cref="Current"/>, <see cref="SetScope"/>,
-/// <see cref="Hurry"/> and <see cref="LookAgain"/> may be used from any thread.
+/// <see cref="Hurry"/>, <see cref="HurryYoung"/> and <see cref="LookAgain"/> may be used from any thread.
 /// </remarks>
 internal sealed partial class MirrorSupervisor
 {
@@ -52,6 +52,7 @@ internal sealed partial class MirrorSupervisor
     private long _surfaceChangedAt;
     private int _looksLeft;
     private bool _hurry;
+    private bool _hurryYoung;
     private CancellationTokenSource? _discovering;   // under _gate
 
     public MirrorSupervisor(MirrorParts parts, MirrorScope scope)
@@ -85,6 +86,13 @@ internal sealed partial class MirrorSupervisor
             _ = _discovering?.CancelAsync();
         }
 
+        _wake.Set();
+    }
+
+    /// <summary>Says that the server is well: what failed a moment ago, perhaps because it was away, need not wait.</summary>
+    public void HurryYoung()
+    {
+        Volatile.Write(ref _hurryYoung, true);
         _wake.Set();
     }
 
@@ -133,6 +141,14 @@ internal sealed partial class MirrorSupervisor
             foreach (KindMirror kind in Current.Mirrored.Values)
             {
                 kind.Hurry();
+            }
+        }
+
+        if (Interlocked.Exchange(ref _hurryYoung, false))
+        {
+            foreach (KindMirror kind in Current.Mirrored.Values)
+            {
+                kind.HurryIfYoung(now);
             }
         }
 

@@ -295,6 +295,7 @@ public sealed partial class Reflector
             Error = null,
             FailingSince = null,
             Failures = 0,
+            FailuresAlike = 0,
             Vanished = false,
         });
     }

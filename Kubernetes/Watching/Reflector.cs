@@ -50,6 +50,7 @@ public sealed partial class Reflector
     private bool _skipsPause;
     private int _running;
     private int _failuresBefore;
+    private KubeErrorKind? _alikeKind;
     private long _goodSince;
 
     /// <summary>Makes a reflector; nothing happens before <see cref="RunAsync"/>.</summary>
@@ -300,12 +301,15 @@ public sealed partial class Reflector
         }
 
         KubeError? failure = outcome.Error;
+        int alike = failure is null ? 0 : failure.Kind == _alikeKind ? Status.FailuresAlike + 1 : 1;
+        _alikeKind = failure?.Kind ?? _alikeKind;
         int before = _failuresBefore > 0 && _time.GetElapsedTime(_goodSince) < GoodWhile ? _failuresBefore : 0;
         Publish(status => status with
         {
             Error = failure ?? status.Error,
             FailingSince = failure is null ? status.FailingSince : status.FailingSince ?? _time.GetUtcNow(),
             Failures = failure is null ? status.Failures : Math.Max(status.Failures, before) + 1,
+            FailuresAlike = failure is null ? status.FailuresAlike : alike,
             Vanished = outcome.Ending == Ending.Vanished,
         });
 

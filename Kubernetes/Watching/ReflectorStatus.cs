@@ -38,6 +38,9 @@ public sealed record ReflectorStatus(ReflectorPhase Phase, DateTimeOffset Since)
     /// <summary>Failures in a row.</summary>
     public int Failures { get; init; }
 
+    /// <summary>Failures in a row that were all of the kind of <see cref="Error"/>; lists between them do not end the row, a watch that opens does.</summary>
+    public int FailuresAlike { get; init; }
+
     /// <summary>Whether a whole list has been delivered since the start.</summary>
     public bool Synced { get; init; }
 

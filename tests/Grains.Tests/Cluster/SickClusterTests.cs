@@ -69,6 +69,41 @@ public sealed class SickClusterTests
     }
 
     [Fact]
+    public async Task Forbidden_OnceAfterOtherFailures_IsNotGivenUp()
+    {
+        // As of a server that was down and starts: it refuses connections, then for a moment everybody.
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(configure: services => services
+            .Configure<HealthOptions>(health => health.ProbeInterval = TimeSpan.FromMinutes(5))
+            .Configure<MirrorOptions>(mirror => mirror.ForbiddenRetry = TimeSpan.FromMinutes(5)));
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", InStep);
+
+        member.Faults.Add(new Fault(FaultKind.Abort) { Resource = "configmaps", Times = 2 });
+        member.Faults.Add(new Fault(FaultKind.Status) { Resource = "configmaps", StatusCode = 403, Times = 1 });
+        member.Faults.CutWatches("configmaps");
+        member.Objects.Create(Settings.Replace("settings", "meanwhile", StringComparison.Ordinal));
+
+        await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Ok && FleetHost.NamesOf(page).Contains("meanwhile"));
+    }
+
+    [Fact]
+    public async Task Restart_ThatNoProbeHasSeen_LeavesNoKindInALongPause()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(configure: services => services.Configure<HealthOptions>(health => health.ProbeInterval = TimeSpan.FromMilliseconds(200)));
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", InStep);
+
+        // With their pauses alone eight tries take more than a minute.
+        member.Faults.Add(new Fault(FaultKind.Abort) { Resource = "configmaps", Times = 8 });
+        member.Faults.CutWatches("configmaps");
+        member.Objects.Create(Settings.Replace("settings", "meanwhile", StringComparison.Ordinal));
+
+        await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Ok && FleetHost.NamesOf(page).Contains("meanwhile"));
+    }
+
+    [Fact]
     public async Task Outage_KeepsObjectsSaysHowOldTheyAre_RejoinDeletesNothing()
     {
         await using SimulatedCluster member = await SimulatedCluster.StartAsync();

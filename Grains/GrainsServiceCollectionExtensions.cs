@@ -44,6 +44,7 @@ public static class GrainsServiceCollectionExtensions
         services.TryAddSingleton<KubeClients>();
         services.TryAddSingleton<ConnectionCheck>();
         services.TryAddSingleton<ClusterMetrics>();
+        services.TryAddSingleton<LocalClusters>();
         services.TryAddSingleton<IManagedHeap, ProcessHeap>();
         services.TryAddSingleton(provider => new HeapTidying(
             provider.GetRequiredService<IOptions<MirrorOptions>>().Value.CompactHeapUpTo,

@@ -66,6 +66,9 @@ public sealed record ClusterFault(
     /// <summary>The server is another one than the one that is registered under the name.</summary>
     public const string OtherServer = "OtherServer";
 
+    /// <summary>Kind of the fault of a cluster whose silo may not act for it at present.</summary>
+    public const string CutOff = "CutOff";
+
     /// <summary>Something of ours broke; the log has the details.</summary>
     public const string Internal = "Internal";
 }

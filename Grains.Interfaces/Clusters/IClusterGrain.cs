@@ -37,6 +37,11 @@ public interface IClusterGrain : IGrainWithStringKey
     [Alias("ensure-running"), AlwaysInterleave]
     Task<bool> EnsureRunningAsync();
 
+    /// <summary>Has a second mirror of the cluster filled by a standby, and tells how far that is. Ask until it is ready, then move the grain there.</summary>
+    /// <param name="standby">Key of the <see cref="IClusterStandbyGrain"/>, which the caller has placed.</param>
+    [Alias("prepare-move"), AlwaysInterleave]
+    Task<MoveReadiness> PrepareMoveAsync(string standby);
+
     /// <summary>One page of objects in the order of namespace and name.</summary>
     [Alias("list"), AlwaysInterleave]
     Task<ClusterPage> ListAsync(ClusterListRequest request, CancellationToken cancellationToken);

@@ -17,15 +17,17 @@ namespace MultiCluster.Grains.Cluster;
 /// fleet alone knows is dropped by it. Commands run one at a time; reads interleave and answer from snapshots.
 /// </remarks>
 [KeepAlive]
-internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable
+internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, IGrainMigrationParticipant
 {
     private const string ReminderName = "come-back";
+    private const string MovedAt = "moved-at";
 
     // The shortest period that Orleans allows: how long a cluster may be without its grain after a crash that nobody noticed.
     private static readonly TimeSpan ReminderPeriod = TimeSpan.FromMinutes(1);
 
     private readonly IPersistentState<ClusterState> _stored;
     private readonly ClusterServices _services;
+    private readonly IGrainFactory _grains;
     private readonly IFleetGrain _fleet;
     private readonly ILogger<ClusterGrain> _logger;
     private string _name = "";
@@ -43,6 +45,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable
         _stored = stored;
         _services = services;
         _logger = logger;
+        _grains = grains;
         _fleet = grains.GetGrain<IFleetGrain>(IFleetGrain.Key);
     }
 
@@ -58,8 +61,15 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable
         }
         else if (Entry is { } entry)
         {
-            _reads = OpenReads(entry, hasJustJoined: false);
-            Resume(entry, null);
+            if (_services.Clusters.Take(entry) is { } standby)
+            {
+                Adopt(standby);
+            }
+            else
+            {
+                _reads = OpenReads(entry, hasJustJoined: false);
+                Resume(entry, null);
+            }
         }
 
         return Task.CompletedTask;
@@ -67,10 +77,30 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
-        if (_session is { } session)
+        if (_session is not { } session)
         {
-            _session = null;
-            await session.StopAsync(letGo: false).WaitAsync(cancellationToken);
+            return;
+        }
+
+        _session = null;
+        if (reason.ReasonCode == DeactivationReasonCode.Migrating)
+        {
+            // Callers wait for the grain at its new place, and its session there runs already.
+            _services.Clusters.LetEnd(session);
+            return;
+        }
+
+        await session.StopAsync(letGo: false).WaitAsync(cancellationToken);
+    }
+
+    void IGrainMigrationParticipant.OnDehydrate(IDehydrationContext dehydrationContext) => dehydrationContext.TryAddValue(MovedAt, _services.Clock.Now());
+
+    void IGrainMigrationParticipant.OnRehydrate(IRehydrationContext rehydrationContext)
+    {
+        if (rehydrationContext.TryGetValue(MovedAt, out long movedAt))
+        {
+            // Every revision that was given out there is from before: what is stamped here is later.
+            _services.Clock.Observe(movedAt);
         }
     }
 
@@ -270,7 +300,35 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable
             Resume(entry, null);   // its credentials could not be read; somebody may have brought the keys back
         }
 
+        _session?.ReportAgain();   // a fleet that asks has not heard of it
         return Task.FromResult(true);
+    }
+
+    public async Task<MoveReadiness> PrepareMoveAsync(string standby)
+    {
+        if (Entry is not { } entry || _session is not { } session || _stored.State.Connection is not { } connection)
+        {
+            return new MoveReadiness(true, 0);   // nothing is filled here
+        }
+
+        return await _grains.GetGrain<IClusterStandbyGrain>(standby).PrepareAsync(new StandbyOrder
+        {
+            Entry = entry,
+            Connection = connection,
+            Kinds = session.KindsInStep(),
+            Revision = _services.Clock.Now(),
+        });
+    }
+
+    /// <summary>Goes on with what a standby has filled here.</summary>
+    private void Adopt(ClusterStandby standby)
+    {
+        // Revisions that the grain has given out at its old place say nothing of what the standby has seen.
+        standby.Reads.Mirror.History.ForgetBefore(_services.Clock.Now());
+        _reads = standby.Reads;
+        _session = standby.Session;
+        _session.Adopt();
+        LogAdopted(_logger, _name, _reads.Mirror.ObjectCount);
     }
 
     /// <summary>Takes a change of the registration over into what runs.</summary>
@@ -336,7 +394,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable
             Phase = idle.Phase,
             Fault = idle.Fault,
             Since = idle.Since,
-            Sequence = _services.Time.GetUtcNow().ToUnixTimeMilliseconds(),
+            Sequence = _services.Clock.Tick(),
         }
         : null;
 
@@ -469,6 +527,9 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable
 
     [LoggerMessage(4203, LogLevel.Information, "Cluster {Cluster}: removed, was {Uid}.", EventName = "ClusterRemoved")]
     private static partial void LogRemoved(ILogger logger, string cluster, Guid uid);
+
+    [LoggerMessage(4205, LogLevel.Information, "Cluster {Cluster}: has moved here, with {Objects} objects.", EventName = "ClusterMoved")]
+    private static partial void LogAdopted(ILogger logger, string cluster, long objects);
 
     [LoggerMessage(4204, LogLevel.Error, "Cluster {Cluster}: its credentials cannot be decrypted with this service's keys; replace them, or bring the keys back.", EventName = "CredentialsUnreadable")]
     private static partial void LogCredentialsUnreadable(ILogger logger, string cluster);

@@ -19,6 +19,7 @@ internal sealed class ClusterServices(
     FleetClock clock,
     ClusterMetrics metrics,
     HeapTidying tidying,
+    LocalClusters clusters,
     TimeProvider time,
     ILoggerFactory loggers)
 {
@@ -44,6 +45,9 @@ internal sealed class ClusterServices(
     public ClusterMetrics Metrics => metrics;
 
     public HeapTidying Tidying => tidying;
+
+    /// <summary>The clusters that this process acts for.</summary>
+    public LocalClusters Clusters => clusters;
 
     public TimeProvider Time => time;
 

@@ -19,6 +19,10 @@ namespace MultiCluster.Grains.Cluster;
 /// </remarks>
 internal sealed partial class ClusterSession
 {
+    private static readonly ClusterFault CutOff = new(
+        ClusterFault.CutOff,
+        "The part of this service that holds the cluster is cut off from the others and from the database, and does not follow the cluster until it is back or another has taken over. Ask again in a few seconds.");
+
     private readonly string _cluster;
     private readonly ClusterServices _services;
     private readonly ILogger _logger;
@@ -28,7 +32,12 @@ internal sealed partial class ClusterSession
     private readonly Lock _gate = new();
     private readonly WakeSignal _probeNow;
     private readonly ListGate _pastLists;
-    private ImmutableArray<SupervisedLoop> _loops = [];
+    private readonly Lock _life = new();
+    private ImmutableArray<SupervisedLoop> _loops = [];   // under _life, as are the four below
+    private Task _paused = Task.CompletedTask;
+    private bool _reports;
+    private bool _isSuspended;
+    private bool _isStopped;
     private ClusterStanding _standing;
     private MirrorCondition _mirrorCondition = MirrorCondition.Well;   // under _gate
     private HealthState _healthBefore = HealthState.Unknown(default);
@@ -94,20 +103,102 @@ internal sealed partial class ClusterSession
 
     /// <summary>Starts the loops.</summary>
     /// <param name="seen">What a check has just found, so that the cluster does not stay pending until the first probe.</param>
-    public void Start(ConnectionFindings? seen)
+    /// <param name="reports">Whether the fleet hears of it; a standby keeps quiet until it is adopted.</param>
+    public void Start(ConnectionFindings? seen, bool reports = true)
     {
         if (seen?.Probe is { } probe)
         {
             _health.Seed(probe, seen.Checks.Version);
         }
 
-        _loops =
-        [
-            SupervisedLoop.Start(_cluster, "health", _health.RunAsync, _services.Time, _logger),
-            SupervisedLoop.Start(_cluster, "mirror", _supervisor.RunAsync, _services.Time, _logger),
-            SupervisedLoop.Start(_cluster, "report", _reporter.RunAsync, _services.Time, _logger),
-        ];
+        lock (_life)
+        {
+            StartLoops_NeedsLife();
+        }
+
+        if (reports)
+        {
+            Adopt();
+        }
     }
+
+    /// <summary>The cluster lives here from now on: the fleet hears of it.</summary>
+    public void Adopt()
+    {
+        lock (_life)
+        {
+            _reports = true;
+            if (!_isSuspended)
+            {
+                _loops = _loops.Add(StartReports());
+            }
+        }
+
+        _services.Clusters.Enter(this, _cluster);
+    }
+
+    /// <summary>Tells the fleet how the cluster stands, also where nothing has changed: it has asked.</summary>
+    public void ReportAgain() => _reporter.ReportAgain();
+
+    /// <summary>Ends everything that reaches the member or the fleet, or begins it anew. Returns at once.</summary>
+    /// <remarks>The objects stay, and are called stale while nothing follows them.</remarks>
+    internal void SetSuspended(bool isSuspended)
+    {
+        lock (_life)
+        {
+            if (_isStopped || _isSuspended == isSuspended)
+            {
+                return;
+            }
+
+            _isSuspended = isSuspended;
+            if (isSuspended)
+            {
+                ImmutableArray<SupervisedLoop> loops = _loops;
+                _loops = [];
+                foreach (SupervisedLoop loop in loops)
+                {
+                    loop.RequestStop();
+                }
+
+                _paused = Task.WhenAll([_paused, .. loops.Select(loop => loop.DisposeAsync().AsTask())]);
+                LogSuspended(_logger, _cluster);
+                return;
+            }
+
+            // Two loops of one kind never run beside each other, and whoever ends the pause does not wait.
+            _paused = _paused.ContinueWith(_ => GoOn(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+    }
+
+    private void GoOn()
+    {
+        lock (_life)
+        {
+            if (_isStopped || _isSuspended || !_loops.IsEmpty)
+            {
+                return;
+            }
+
+            StartLoops_NeedsLife();
+            if (_reports)
+            {
+                _loops = _loops.Add(StartReports());
+            }
+        }
+
+        _supervisor.Hurry();
+        _probeNow.Set();
+        LogResumed(_logger, _cluster);
+    }
+
+    private void StartLoops_NeedsLife() => _loops =
+    [
+        SupervisedLoop.Start(_cluster, "health", _health.RunAsync, _services.Time, _logger),
+        SupervisedLoop.Start(_cluster, "mirror", _supervisor.RunAsync, _services.Time, _logger),
+    ];
+
+    private SupervisedLoop StartReports() => SupervisedLoop.Start(_cluster, "report", _reporter.RunAsync, _services.Time, _logger);
 
     /// <summary>Takes over what a user changed of the registration.</summary>
     public void Update(ClusterEntry entry)
@@ -137,12 +228,21 @@ internal sealed partial class ClusterSession
     /// <param name="letGo">Whether the objects leave the mirror, as deletions that watches see.</param>
     public async Task StopAsync(bool letGo)
     {
-        foreach (SupervisedLoop loop in _loops)
+        _services.Clusters.Leave(this);
+        ImmutableArray<SupervisedLoop> loops;
+        lock (_life)
+        {
+            _isStopped = true;
+            loops = _loops;
+            _loops = [];
+        }
+
+        foreach (SupervisedLoop loop in loops)
         {
             loop.RequestStop();
         }
 
-        foreach (SupervisedLoop loop in _loops)
+        foreach (SupervisedLoop loop in loops)
         {
             try
             {
@@ -154,7 +254,6 @@ internal sealed partial class ClusterSession
             }
         }
 
-        _loops = [];
         if (letGo)
         {
             await _supervisor.ClearAsync();
@@ -166,7 +265,22 @@ internal sealed partial class ClusterSession
 
     /// <summary>How the mirror stands with a kind; null where it does not mirror it.</summary>
     public KindStanding? StandingOf(string groupResource)
-        => View.Mirrored.TryGetValue(groupResource, out KindMirror? kind) ? kind.Read(_services.Time.GetUtcNow()) : null;
+    {
+        if (!View.Mirrored.TryGetValue(groupResource, out KindMirror? kind))
+        {
+            return null;
+        }
+
+        KindStanding standing = kind.Read(_services.Time.GetUtcNow());
+        return Volatile.Read(ref _isSuspended) && standing.State == MirrorState.Synced ? standing with { State = MirrorState.Stale, Fault = CutOff } : standing;
+    }
+
+    /// <summary>The kinds that are in step, by group-resource.</summary>
+    public ImmutableArray<string> KindsInStep()
+    {
+        DateTimeOffset now = _services.Time.GetUtcNow();
+        return [.. View.Mirrored.Where(kind => kind.Value.Read(now).State == MirrorState.Synced).Select(kind => kind.Key)];
+    }
 
     /// <summary>The kinds in order of their group-resource.</summary>
     public ImmutableArray<MirroredKind> Kinds()
@@ -249,7 +363,7 @@ internal sealed partial class ClusterSession
         lock (_gate)
         {
             before = _standing;
-            ClusterFault? fault = MirrorFault.Of(View, _loops, now, _services.Mirror.DegradedAfter);
+            ClusterFault? fault = MirrorFault.Of(View, Loops, now, _services.Mirror.DegradedAfter);
             HealthOptions health = _services.Health;
             _mirrorCondition = isProbe ? _mirrorCondition.AtProbe(fault, health.DownAfter, health.UpAfter) : _mirrorCondition.Between(fault, health.UpAfter);
             after = before.With(_health.Current.State, _mirrorCondition.Shows, now, reads: Reads(now));
@@ -266,6 +380,17 @@ internal sealed partial class ClusterSession
         _reporter.ReportNow();
     }
 
+    private ImmutableArray<SupervisedLoop> Loops
+    {
+        get
+        {
+            lock (_life)
+            {
+                return _loops;
+            }
+        }
+    }
+
     private bool Reads(DateTimeOffset now) =>
         _health.Current.State.Phase == ClusterPhase.AuthFailed && View.Mirrored.Values.Any(kind => kind.Read(now).State == MirrorState.Synced);
 
@@ -274,6 +399,12 @@ internal sealed partial class ClusterSession
 
     [LoggerMessage(EventId = 4140, Message = "Cluster {Cluster}: {Phase}, was {Before}. {Reason}", EventName = "PhaseChanged")]
     private static partial void LogPhase(ILogger logger, LogLevel level, string cluster, ClusterPhase phase, ClusterPhase before, string reason);
+
+    [LoggerMessage(4142, LogLevel.Warning, "Cluster {Cluster}: not followed any more, because this process may have lost it to another.", EventName = "SessionSuspended")]
+    private static partial void LogSuspended(ILogger logger, string cluster);
+
+    [LoggerMessage(4143, LogLevel.Information, "Cluster {Cluster}: followed again.", EventName = "SessionResumed")]
+    private static partial void LogResumed(ILogger logger, string cluster);
 
     [LoggerMessage(4141, LogLevel.Warning, "Cluster {Cluster}: the {Loop} loop does not stop in time; it is left to end by itself.", EventName = "LoopStopSlow")]
     private static partial void LogStopSlow(ILogger logger, string cluster, string loop);

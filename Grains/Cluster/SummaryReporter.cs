@@ -19,7 +19,7 @@ internal sealed partial class SummaryReporter
     private readonly ILogger _logger;
     private readonly WakeSignal _wake;
     private ClusterSummary? _reported;
-    private long _sequence;
+    private bool _isAsked;
     private long _reportedAt;
     private long _events;
     private long _eventsAt;
@@ -33,9 +33,6 @@ internal sealed partial class SummaryReporter
         _services = services;
         _logger = logger;
         _wake = new WakeSignal(services.Time);
-
-        // Above all that an earlier activation has sent, whose count died with it.
-        _sequence = services.Time.GetUtcNow().ToUnixTimeMilliseconds();
         _eventsAt = _reportedAt = services.Time.GetTimestamp();
     }
 
@@ -44,6 +41,13 @@ internal sealed partial class SummaryReporter
 
     /// <summary>Something changed that should not wait for the next round.</summary>
     public void ReportNow() => _wake.Set();
+
+    /// <summary>The fleet wants to hear of it, whether or not anything has changed.</summary>
+    public void ReportAgain()
+    {
+        Volatile.Write(ref _isAsked, true);
+        _wake.Set();
+    }
 
     /// <summary>Reports until stopped.</summary>
     public async Task RunAsync(CancellationToken stop)
@@ -78,7 +82,9 @@ internal sealed partial class SummaryReporter
 
         try
         {
-            summary = summary with { Sequence = ++_sequence };
+            // A stamp of the fleet's clock lies above all that an earlier activation has sent, wherever that was.
+            Volatile.Write(ref _isAsked, false);
+            summary = summary with { Sequence = _services.Clock.Tick() };
             if (!await _fleet.ReportAsync(summary).WaitAsync(CallTimeout, _services.Time, stop))
             {
                 LogUnknownToFleet(_logger, summary.Name, summary.Uid);
@@ -95,7 +101,7 @@ internal sealed partial class SummaryReporter
     }
 
     private bool IsDue(ClusterSummary summary)
-        => _reported is null || !IsSame(_reported, summary) || _services.Time.GetElapsedTime(_reportedAt) >= _services.Fleet.Heartbeat;
+        => _reported is null || Volatile.Read(ref _isAsked) || !IsSame(_reported, summary) || _services.Time.GetElapsedTime(_reportedAt) >= _services.Fleet.Heartbeat;
 
     private ClusterSummary Measure()
     {

@@ -61,6 +61,15 @@ internal sealed class MirrorHistory
     /// <summary>Follows what happened after a revision; the first read says when that is no longer known.</summary>
     public HistoryCursor ReadAfter(long stamp) => new(this, stamp);
 
+    /// <summary>Readers from before a revision are expired from now on, as if everything up to it had been dropped.</summary>
+    public void ForgetBefore(long stamp)
+    {
+        lock (_gate)
+        {
+            Volatile.Write(ref _oldestStamp, Math.Max(_oldestStamp, stamp));
+        }
+    }
+
     internal void Append_NeedsGate(Change change)
     {
         // A new row is the table's; it becomes the history's own cost when the next change makes it the old one.
@@ -189,7 +198,7 @@ internal sealed class MirrorHistory
         _droppedStamp = dropped.LastStamp;
         if (dropped.LastLoss > 0)
         {
-            Volatile.Write(ref _oldestStamp, dropped.LastLoss);
+            Volatile.Write(ref _oldestStamp, Math.Max(_oldestStamp, dropped.LastLoss));
         }
 
         dropped.Drop();

@@ -25,6 +25,14 @@ public sealed class SiloNetworkSettings
     /// <value>Default true. It costs about a third of the calls that a silo can do at most, and 80 MiB.</value>
     public bool Dashboard { get; set; } = true;
 
+    /// <summary>How long a silo that is asked to stop may take to move its clusters to the others before it stops.</summary>
+    /// <value>Default 2 minutes, at most 30; 0 to stop at once. What is not moved by then is listed anew elsewhere. Whoever stops the process must give it this time and 15 s more.</value>
+    public TimeSpan HandOverTimeout { get; set; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>Whether clusters move to silos that carry less, such as one that has just joined.</summary>
+    /// <value>Default true. One cluster at a time, and only where it pays.</value>
+    public bool Rebalance { get; set; } = true;
+
     /// <summary>The endpoints, with ports drawn where they are 0.</summary>
     /// <exception cref="ServiceStartException">An address cannot be read, or nobody could reach the silo at it.</exception>
     internal (IPEndPoint Silo, IPEndPoint Gateway, IPAddress Advertised) Endpoints()

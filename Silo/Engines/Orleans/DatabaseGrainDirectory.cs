@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using MultiCluster.Silo.Database;
 using Npgsql;
 using Orleans.GrainDirectory;
 using Orleans.Runtime;
@@ -10,11 +12,19 @@ namespace MultiCluster.Silo.Engines;
 /// <para>The default directory is spread over the silos: with one of them, what it knew is lost, and grains that live elsewhere are started
 /// anew. A cluster's grain holds a mirror that takes seconds to fill, so only those that lived on the lost silo may move. The
 /// unique key of the table also is what lets one grain never live twice.</para>
+/// <para>What lived on a dead silo may be taken over only when that silo's lease has lapsed (<see cref="SiloLeases"/>), so that it has stopped
+/// acting for it. Whoever removes or replaces such an entry waits for that, for at most the length of a lease.</para>
 /// <para>Silos remember what they have looked up; the database is asked when a grain starts or stops, and once per grain and silo.
 /// Thread-safe.</para>
 /// </remarks>
-internal sealed partial class DatabaseGrainDirectory(NpgsqlDataSource database, ILogger<DatabaseGrainDirectory> logger) : IGrainDirectory
+internal sealed partial class DatabaseGrainDirectory(
+    NpgsqlDataSource database, SiloLeases leases, IClusterMembershipService membership, TimeProvider time, ILogger<DatabaseGrainDirectory> logger) : IGrainDirectory
 {
+    // Longer than a lease; an entry whose silo goes on renewing is left alone.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private readonly ConcurrentDictionary<string, Task> _ending = new(StringComparer.Ordinal);
+
     // One statement: whoever comes second gets the row of whoever came first. An update that changes nothing makes the row that is there
     // come back, also when another transaction has just added it.
     private const string RegisterStatement = """
@@ -34,6 +44,11 @@ internal sealed partial class DatabaseGrainDirectory(NpgsqlDataSource database, 
     /// <inheritdoc/>
     public async Task<GrainAddress?> Register(GrainAddress address, GrainAddress? previousAddress)
     {
+        if (previousAddress?.SiloAddress is { } previous)
+        {
+            await EndLeaseIfDeadAsync(previous);
+        }
+
         await using NpgsqlCommand command = database.CreateCommand(RegisterStatement);
         command.Parameters.AddWithValue("grain", address.GrainId.ToString());
         command.Parameters.AddWithValue("activation", address.ActivationId.ToParsableString());
@@ -46,6 +61,7 @@ internal sealed partial class DatabaseGrainDirectory(NpgsqlDataSource database, 
     /// <inheritdoc/>
     public async Task Unregister(GrainAddress address)
     {
+        await EndLeaseIfDeadAsync(address.SiloAddress!);
         await using NpgsqlCommand command = database.CreateCommand("DELETE FROM grain_directory WHERE grain_id = @grain AND activation_id = @activation");
         command.Parameters.AddWithValue("grain", address.GrainId.ToString());
         command.Parameters.AddWithValue("activation", address.ActivationId.ToParsableString());
@@ -65,15 +81,42 @@ internal sealed partial class DatabaseGrainDirectory(NpgsqlDataSource database, 
     {
         try
         {
+            await Task.WhenAll(siloAddresses.Select(EndLeaseAsync));
             await using NpgsqlCommand command = database.CreateCommand("DELETE FROM grain_directory WHERE silo = ANY(@silos)");
             command.Parameters.AddWithValue("silos", siloAddresses.Select(s => s.ToParsableString()).ToArray());
             await command.ExecuteNonQueryAsync();
         }
-        catch (NpgsqlException e)
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or OperationCanceledException)
         {
             // Only tidying: whoever finds a grain on a dead silo replaces the entry. And who calls this never calls again after an exception.
             LogTidyFailed(logger, e, siloAddresses.Count);
         }
+    }
+
+    // A grain that moves comes from a silo that lives: that one has let it go itself.
+    private Task EndLeaseIfDeadAsync(SiloAddress silo) =>
+        membership.CurrentSnapshot.GetSiloStatus(silo) == SiloStatus.Dead ? EndLeaseAsync(silo) : Task.CompletedTask;
+
+    /// <summary>Waits until a dead silo has stopped acting; all grains of it wait together.</summary>
+    private async Task EndLeaseAsync(SiloAddress silo)
+    {
+        string name = silo.ToParsableString();
+        Task ending = _ending.GetOrAdd(name, static (name, self) => self.EndAsync(name), this);
+        try
+        {
+            await ending;
+        }
+        catch
+        {
+            _ending.TryRemove(KeyValuePair.Create(name, ending));   // the next one asks again
+            throw;
+        }
+    }
+
+    private async Task EndAsync(string silo)
+    {
+        using var patience = new CancellationTokenSource(Patience, time);
+        await leases.EndAsync(silo, patience.Token);
     }
 
     private static async Task<GrainAddress?> ReadAsync(NpgsqlCommand command, GrainId grain)

@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using MultiCluster.Fleet;
 using MultiCluster.Gateway;
 using MultiCluster.Grains;
 using MultiCluster.Silo.Database;
@@ -46,6 +47,7 @@ internal sealed class EngineSetup : IAsyncDisposable
     private readonly SiloNetworkSettings _network;
     private readonly string _directory;
     private readonly NpgsqlDataSource? _database;
+    private DatabaseTime? _time;
     private readonly string? _connectionString;
 
     private EngineSetup(ServiceSettings settings, SiloNetworkSettings network, string directory, string? connectionString)
@@ -78,6 +80,7 @@ internal sealed class EngineSetup : IAsyncDisposable
         try
         {
             await new DatabaseSchema(engine._database).CheckAsync(settings.ClusterId, cancellationToken);
+            engine._time = await DatabaseTime.OpenAsync(engine._database, TimeProvider.System, cancellationToken);
             return engine;
         }
         catch
@@ -117,6 +120,11 @@ internal sealed class EngineSetup : IAsyncDisposable
 
         ProtectWithSharedKeys(builder.Services, _database);
         builder.Services.AddSingleton(_database);
+        builder.Services.AddSingleton(_time!);
+        builder.Services.AddSingleton(new FleetClock(_time!));
+        builder.Services.AddSingleton<DatabaseTimeKeeper>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<DatabaseTimeKeeper>());
+        builder.Services.AddHealthChecks().AddCheck<DatabaseTimeKeeper>("clock", HealthStatus.Degraded, [GatewaySetup.ReadyTag]);
         builder.Services.AddHealthChecks().AddCheck<DatabaseCheck>(
             "database", _settings.Role == ServiceRole.Gateway ? HealthStatus.Degraded : HealthStatus.Unhealthy, [GatewaySetup.ReadyTag]);
         if (_settings.Role == ServiceRole.Gateway)
@@ -175,6 +183,18 @@ internal sealed class EngineSetup : IAsyncDisposable
             o.NumMissedProbesLimit = MissedProbes;
         });
         silo.AddGrainDirectory(GrainDirectoryAttribute.DEFAULT_GRAIN_DIRECTORY, (services, _) => ActivatorUtilities.CreateInstance<DatabaseGrainDirectory>(services));
+        silo.Services.AddSingleton(_network);
+        silo.Services.AddSingleton<SiloLeases>();
+        silo.Services.AddSingleton<LeaseKeeper>();
+        silo.Services.AddSingleton<SiloBook>();
+        silo.Services.AddSingleton<ClusterMover>();
+        silo.Services.AddHostedService(services => services.GetRequiredService<LeaseKeeper>());
+        silo.Services.AddHostedService<HandOver>();
+        if (_network.Rebalance)
+        {
+            silo.Services.AddHostedService<Rebalancer>();
+        }
+
         silo.Services.AddPlacementDirector<LoadPlacement, LoadPlacementDirector>();
         silo.Services.AddSingleton<PlacementStrategy, LoadPlacement>();
         silo.Services.AddHostedService<LoadMeter>();

@@ -1,0 +1,116 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using MultiCluster.Grains.Cluster;
+using MultiCluster.Silo.Database;
+using MultiCluster.Silo.Hosting;
+using Npgsql;
+using Orleans.Runtime;
+
+namespace MultiCluster.Silo.Engines;
+
+/// <summary>Moves the clusters of a silo that is asked to stop to the others, before anything else stops.</summary>
+internal sealed partial class HandOver(
+    SiloLeases leases,
+    LeaseKeeper lease,
+    SiloBook book,
+    ClusterMover mover,
+    LocalClusters clusters,
+    ILocalSiloDetails silo,
+    IClusterMembershipService membership,
+    SiloNetworkSettings settings,
+    TimeProvider time,
+    ILogger<HandOver> logger) : IHostedLifecycleService
+{
+    // Mirrors that are filled at the same time; their lists wait for each other anyway.
+    private const int AtOnce = 8;
+
+    // A mirror that takes longer is handed over as it is: the cluster shows what it lacks.
+    private static readonly TimeSpan MostForOne = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan AnnounceTimeout = TimeSpan.FromSeconds(2);
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public async Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        if (lease.IsLost || settings.HandOverTimeout <= TimeSpan.Zero)
+        {
+            return;
+        }
+
+        using var deadline = new CancellationTokenSource(settings.HandOverTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            await AnnounceAsync(either.Token);
+            long start = time.GetTimestamp();
+            (int moved, int left) = await MoveAllAsync(either.Token);
+            LogHandedOver(logger, moved, left, time.GetElapsedTime(start));
+            await clusters.EndedAsync().WaitAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (either.IsCancellationRequested)
+        {
+            LogNotInTime(logger, clusters.Names.Length, settings.HandOverTimeout);
+        }
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private async Task AnnounceAsync(CancellationToken stop)
+    {
+        try
+        {
+            await leases.AnnounceLeaveAsync(silo.SiloAddress.ToParsableString(), stop).WaitAsync(AnnounceTimeout, time, stop);
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException)
+        {
+            LogNotAnnounced(logger, e);
+        }
+    }
+
+    private async Task<(int Moved, int Left)> MoveAllAsync(CancellationToken stop)
+    {
+        SiloPage page = await book.ReadAsync();
+        SiloAddress[] others = [.. membership.CurrentSnapshot.Members.Values
+            .Where(m => m.Status == SiloStatus.Active && !m.SiloAddress.Equals(silo.SiloAddress) && !page.Leaving.Contains(m.SiloAddress.ToParsableString()))
+            .Select(m => m.SiloAddress)];
+        if (others.Length == 0)
+        {
+            return (0, clusters.Names.Length);
+        }
+
+        // The heaviest first, each to whoever carries least by then.
+        Dictionary<string, double> carried = page.Carried();
+        List<(string Cluster, SiloAddress Target)> plan = [];
+        foreach (string cluster in clusters.Names.OrderByDescending(c => page.LoadOf($"cluster/{c}")).ThenBy(c => c, StringComparer.Ordinal))
+        {
+            SiloAddress target = ClusterLoad.Lightest(others, s => carried.GetValueOrDefault(s.ToParsableString()));
+            carried[target.ToParsableString()] = carried.GetValueOrDefault(target.ToParsableString()) + page.LoadOf($"cluster/{cluster}");
+            plan.Add((cluster, target));
+        }
+
+        int moved = 0;
+        await Parallel.ForEachAsync(plan, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = stop }, async (one, token) =>
+        {
+            if (await mover.MoveAsync(one.Cluster, one.Target, MostForOne, moveUnfilled: true, token))
+            {
+                Interlocked.Increment(ref moved);
+            }
+        });
+        return (moved, plan.Count - moved);
+    }
+
+    [LoggerMessage(6140, LogLevel.Information, "{Moved} clusters were handed over in {Time}; {Left} are left to whoever asks for them.", EventName = "HandedOver")]
+    private static partial void LogHandedOver(ILogger logger, int moved, int left, TimeSpan time);
+
+    [LoggerMessage(6141, LogLevel.Warning, "{Left} clusters were not handed over within {Timeout} (SiloNetwork:HandOverTimeout); others take them over and list them anew.", EventName = "HandOverLate")]
+    private static partial void LogNotInTime(ILogger logger, int left, TimeSpan timeout);
+
+    [LoggerMessage(6142, LogLevel.Warning, "The others could not be told that this silo stops; clusters may be placed on it until they notice.", EventName = "LeaveNotAnnounced")]
+    private static partial void LogNotAnnounced(ILogger logger, Exception exception);
+}

@@ -1,0 +1,184 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using MultiCluster.Grains.Cluster;
+using MultiCluster.Silo.Database;
+using MultiCluster.Silo.Hosting;
+using Npgsql;
+using Orleans.Runtime;
+
+namespace MultiCluster.Silo.Engines;
+
+/// <summary>Holds this silo's lease, and stops it acting for its clusters before another silo may take them.</summary>
+/// <remarks>
+/// <para>A lease that cannot be renewed is no proof that another takes over: while the database is away nobody can. So the silo goes on as
+/// long as it reaches every silo that it last knew; one that is out of reach may have the database on its side, and then this one stops.</para>
+/// <para>It goes on when it has renewed. A lease that others have ended is lost for good: the process ends, to be started again.</para>
+/// </remarks>
+internal sealed partial class LeaseKeeper(
+    SiloLeases leases,
+    LocalClusters clusters,
+    ILocalSiloDetails silo,
+    IClusterMembershipService membership,
+    IHostApplicationLifetime lifetime,
+    TimeProvider time,
+    ILogger<LeaseKeeper> logger) : IHostedLifecycleService, IDisposable
+{
+    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(400);
+    private static readonly TimeSpan RenewTimeout = TimeSpan.FromMilliseconds(800);
+    private static readonly TimeSpan ReachTimeout = TimeSpan.FromMilliseconds(500);
+
+    private readonly CancellationTokenSource _stopping = new();
+    private Task _keeping = Task.CompletedTask;
+    private long _renewedAt;
+
+    private string Name => silo.SiloAddress.ToParsableString();
+
+    /// <summary>Whether others may have taken over, or have.</summary>
+    public bool IsLost { get; private set; }
+
+    public async Task StartingAsync(CancellationToken cancellationToken)
+    {
+        long asked = time.GetTimestamp();
+        if (!await leases.AcquireAsync(Name, silo.SiloAddress.Endpoint.ToString(), cancellationToken))
+        {
+            throw new ServiceStartException(
+                $"Another process runs as the silo {silo.SiloAddress.Endpoint} of this service; stop it, or give this one its own SiloNetwork:ListenSilo or SiloNetwork:AdvertisedAddress.");
+        }
+
+        _renewedAt = asked;
+        _keeping = KeepAsync(_stopping.Token);
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>After the silo has let all its grains go.</summary>
+    public async Task StoppedAsync(CancellationToken cancellationToken)
+    {
+        await _stopping.CancelAsync();
+        await _keeping;
+        try
+        {
+            await leases.ReleaseAsync(Name, cancellationToken);
+        }
+        catch (NpgsqlException e)
+        {
+            LogNotReleased(logger, e, SiloLeases.Lease);
+        }
+    }
+
+    public void Dispose() => _stopping.Dispose();
+
+    private async Task KeepAsync(CancellationToken stop)
+    {
+        Task<bool>? reaching = null;
+        try
+        {
+            while (!IsLost)
+            {
+                long asked = time.GetTimestamp();
+                bool? renewed = await TryRenewAsync(stop);
+                TimeSpan since = time.GetElapsedTime(_renewedAt);
+                if (renewed == true)
+                {
+                    if (since > SiloLeases.Lease - SiloLeases.Margin)
+                    {
+                        LogRenewedAgain(logger, since);
+                    }
+
+                    _renewedAt = asked;
+                    reaching = null;
+                    clusters.Resume();
+                }
+                else if (renewed == false)
+                {
+                    IsLost = true;
+                    clusters.Suspend();
+                    LogLost(logger);
+                    lifetime.StopApplication();
+                    return;
+                }
+                else
+                {
+                    reaching = reaching is null or { IsCompleted: true } ? ReachesAllAsync(stop) : reaching;
+                    if (since > SiloLeases.Lease - SiloLeases.Margin - ReachTimeout - Period && !clusters.IsSuspended && !await reaching)
+                    {
+                        clusters.Suspend();
+                        LogSuspended(logger, since);
+                    }
+                }
+
+                await Task.Delay(Period, time, stop);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The silo has stopped.
+        }
+    }
+
+    /// <summary>Whether the lease is renewed; null where the database does not say.</summary>
+    private async Task<bool?> TryRenewAsync(CancellationToken stop)
+    {
+        // Never longer than the time that is left: what is decided without the database must be decided in time.
+        using var timeout = new CancellationTokenSource(RenewTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
+        try
+        {
+            return await leases.RenewAsync(Name, either.Token).WaitAsync(either.Token);
+        }
+        catch (Exception e) when (!stop.IsCancellationRequested && e is NpgsqlException or OperationCanceledException or TimeoutException)
+        {
+            LogNotRenewed(logger, e);
+            return null;
+        }
+    }
+
+    /// <summary>Whether every other silo that was active when the database was last heard of can be connected to.</summary>
+    private async Task<bool> ReachesAllAsync(CancellationToken stop)
+    {
+        IEnumerable<IPEndPoint> others = membership.CurrentSnapshot.Members.Values
+            .Where(member => member.Status == SiloStatus.Active && !member.SiloAddress.Equals(silo.SiloAddress))
+            .Select(member => member.SiloAddress.Endpoint);
+        bool[] reached = await Task.WhenAll(others.Select(other => ReachesAsync(other, stop)));
+        return reached.All(one => one);
+    }
+
+    private async Task<bool> ReachesAsync(IPEndPoint other, CancellationToken stop)
+    {
+        using var timeout = new CancellationTokenSource(ReachTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
+        using var socket = new Socket(other.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            await socket.ConnectAsync(other, either.Token);
+            return true;
+        }
+        catch (Exception e) when (e is SocketException or OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    [LoggerMessage(6110, LogLevel.Debug, "The lease of this silo could not be renewed; trying again.", EventName = "LeaseNotRenewed")]
+    private static partial void LogNotRenewed(ILogger logger, Exception exception);
+
+    [LoggerMessage(6111, LogLevel.Error, "Neither the database nor every other silo has been reached for {Time}: this silo stops acting for its clusters until it is back, since others may take them over.", EventName = "LeaseSuspended")]
+    private static partial void LogSuspended(ILogger logger, TimeSpan time);
+
+    [LoggerMessage(6112, LogLevel.Warning, "The lease of this silo is renewed again, after {Time} without the database.", EventName = "LeaseRenewedAgain")]
+    private static partial void LogRenewedAgain(ILogger logger, TimeSpan time);
+
+    [LoggerMessage(6113, LogLevel.Critical, "Other silos have declared this one dead and have taken its clusters over; it ends, and can be started again.", EventName = "LeaseLost")]
+    private static partial void LogLost(ILogger logger);
+
+    [LoggerMessage(6114, LogLevel.Warning, "The lease of this silo could not be given back; others wait {Time} before they take over what it left.", EventName = "LeaseNotReleased")]
+    private static partial void LogNotReleased(ILogger logger, Exception exception, TimeSpan time);
+}

@@ -3,4 +3,4 @@ using MultiCluster.Silo.CommandLine;
 using MultiCluster.Silo.Hosting;
 
 // The host has its own deadline for what ends with it; the library's of two seconds would cut a silo off while it hands over.
-return await ServiceCommand.Create().Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = Service.ShutdownDeadline + TimeSpan.FromSeconds(5) });
+return await ServiceCommand.Create().Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = Service.LongestShutdown });

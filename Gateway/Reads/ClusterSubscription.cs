@@ -77,6 +77,7 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
         WatchPosition? position = null;
         bool isPresent = since is not null;
         TimeSpan backoff = SubscriptionContext.FirstBackoff;
+        bool hasMoved = false;
         while (true)
         {
             long asked = context.Clock.Now();
@@ -113,7 +114,7 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
                     while (await NextAsync(stream, context, attempt.Token))
                     {
                         ClusterWatchBatch batch = stream.Current;
-                        backoff = SubscriptionContext.FirstBackoff;
+                        (backoff, hasMoved) = (SubscriptionContext.FirstBackoff, false);
                         await context.DeliverAsync(new SubscriptionNews(this, batch, batch.Through, null), stop);
                         if (batch.End != WatchEnd.None)
                         {
@@ -138,6 +139,12 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
             catch (OperationCanceledException) when (attempt.IsCancellationRequested)
             {
                 // Interrupted to take leave, or because the grain was silent for too long.
+            }
+            catch (EnumerationAbortedException) when (!hasMoved)
+            {
+                // The grain has gone elsewhere, as a rule to where its mirror is filled already; only if that fails too is it worth a word.
+                hasMoved = true;
+                await context.WaitAsync(SubscriptionContext.FirstBackoff / 10, stop);
             }
             catch (Exception e)
             {

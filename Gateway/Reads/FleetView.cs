@@ -169,7 +169,7 @@ public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, Ti
                 IsKnown = true,
                 Version = change.Version,
                 Through = change.Through,
-                Clusters = FleetSnapshot.Empty.Clusters.AddRange(change.Clusters.Select(c => KeyValuePair.Create(c.Name, c))),
+                Clusters = FleetSnapshot.Empty.Clusters.AddRange(change.Clusters.Select(c => KeyValuePair.Create(c.Name, WithSummaryOf(before, c)))),
                 Departures = change.Departures,
             };
         }
@@ -210,6 +210,10 @@ public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, Ti
             Departures = departures,
         };
     }
+
+    // A fleet grain that has just come up has heard of no cluster yet; what the one before it had heard is the best that is known until then.
+    private static ClusterEntry WithSummaryOf(FleetSnapshot before, ClusterEntry entry) =>
+        entry.Summary is null && before.Clusters.TryGetValue(entry.Name, out ClusterEntry? known) && known.Uid == entry.Uid ? entry with { Summary = known.Summary } : entry;
 
     // A departure is 50 bytes; a fleet that loses more clusters than this within the history of a watch has other worries.
     private const int MaxDepartures = 10_000;

@@ -272,12 +272,17 @@ internal sealed partial class ClusterSession
         }
 
         KindStanding standing = kind.Read(_services.Time.GetUtcNow());
-        return Volatile.Read(ref _isSuspended) && standing.State == MirrorState.Synced ? standing with { State = MirrorState.Stale, Fault = CutOff } : standing;
+        return Volatile.Read(ref _isSuspended) && standing.State is (MirrorState.Synced or MirrorState.Stale) ? standing with { State = MirrorState.Stale, Fault = CutOff } : standing;
     }
 
-    /// <summary>The kinds that are in step, by group-resource.</summary>
+    /// <summary>The kinds that are in step and that another could bring into step as well, by group-resource: none while the server is out of reach.</summary>
     public ImmutableArray<string> KindsInStep()
     {
+        if (_health.Current.State.Phase is ClusterPhase.Offline or ClusterPhase.AuthFailed)
+        {
+            return [];
+        }
+
         DateTimeOffset now = _services.Time.GetUtcNow();
         return [.. View.Mirrored.Where(kind => kind.Value.Read(now).State == MirrorState.Synced).Select(kind => kind.Key)];
     }

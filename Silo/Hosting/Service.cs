@@ -35,6 +35,9 @@ public sealed class Service : IAsyncDisposable
     // Time for running calls and grains to end when the process is asked to stop.
     internal static readonly TimeSpan ShutdownDeadline = TimeSpan.FromSeconds(15);
 
+    // No process takes longer to stop, whatever it is set to hand over within.
+    internal static readonly TimeSpan LongestShutdown = SiloNetworkSettings.MostHandOverTimeout + ShutdownDeadline + TimeSpan.FromSeconds(5);
+
     private readonly DataDirectory _data;
     private readonly EngineSetup _engine;
     private readonly ListenAddresses _listen;
@@ -171,6 +174,7 @@ public sealed class Service : IAsyncDisposable
         // Looked at before the host starts, which would print the same faults with the stacks of its inside.
         _listen.Check();
         CheckOptions();
+        await _engine.ClaimAsync(App.Services, cancellationToken);
         try
         {
             await App.StartAsync(cancellationToken);

@@ -9,6 +9,8 @@ public sealed class SiloNetworkSettings
     /// <summary>Section of the configuration.</summary>
     public const string Section = "SiloNetwork";
 
+    internal static readonly TimeSpan MostHandOverTimeout = TimeSpan.FromMinutes(30);
+
     /// <summary>Address and port where a silo listens for other silos.</summary>
     /// <value>Default <c>127.0.0.1:11111</c>; <c>0.0.0.0:11111</c> for all addresses of the machine. Port 0 takes a free one.</value>
     public string ListenSilo { get; set; } = "127.0.0.1:11111";
@@ -37,6 +39,11 @@ public sealed class SiloNetworkSettings
     /// <exception cref="ServiceStartException">An address cannot be read, or nobody could reach the silo at it.</exception>
     internal (IPEndPoint Silo, IPEndPoint Gateway, IPAddress Advertised) Endpoints()
     {
+        if (HandOverTimeout < TimeSpan.Zero || HandOverTimeout > MostHandOverTimeout)
+        {
+            throw new ServiceStartException($"{Section}:{nameof(HandOverTimeout)} is {HandOverTimeout}, and must lie between 0 and {MostHandOverTimeout.TotalMinutes:F0} minutes.");
+        }
+
         IPEndPoint silo = WithPort(ServiceSettings.Endpoint(ListenSilo, $"{Section}:{nameof(ListenSilo)}"));
         IPEndPoint gateway = WithPort(ServiceSettings.Endpoint(ListenGateway, $"{Section}:{nameof(ListenGateway)}"));
         if (AdvertisedAddress.Length > 0)

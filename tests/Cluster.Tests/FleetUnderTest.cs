@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Security;
@@ -38,17 +39,34 @@ internal sealed class FleetUnderTest : IAsyncDisposable
     /// <summary>Starts everything and waits until every member's pods are there.</summary>
     public static async Task<FleetUnderTest> StartAsync(PostgresServer server, int silos, int members, int podsOfEach)
     {
+        FleetUnderTest fleet = await CreateAsync(server);
+        fleet.Silos.AddRange(await Task.WhenAll(Enumerable.Range(0, silos).Select(_ => fleet.StartSiloAsync())));
+        await fleet.StartGatewayAsync();
+        await fleet.AddMembersAsync(members, podsOfEach);
+        return fleet;
+    }
+
+    /// <summary>A database of its own with the tables in it; nothing runs yet.</summary>
+    public static async Task<FleetUnderTest> CreateAsync(PostgresServer server)
+    {
         var fleet = new FleetUnderTest(server);
         await fleet.RunOnServerAsync($"CREATE DATABASE {fleet._database}");
-        await using (ServiceProcess migrate = await ServiceProcess.LaunchAsync("migrate", fleet.Settings, "database", "migrate"))
-        {
-            await migrate.ExitedAsync();
-            Assert.True(migrate.ExitCode == 0, migrate.Printed);
-        }
+        await using ServiceProcess migrate = await ServiceProcess.LaunchAsync("migrate", fleet.Settings, "database", "migrate");
+        await migrate.ExitedAsync();
+        Assert.True(migrate.ExitCode == 0, migrate.Printed);
+        return fleet;
+    }
 
-        fleet.Silos.AddRange(await Task.WhenAll(Enumerable.Range(0, silos).Select(_ => fleet.StartSiloAsync())));
-        fleet.Gateway = await ServiceProcess.StartAsync("gateway", new Dictionary<string, string>(fleet.Settings, StringComparer.Ordinal) { ["Service:Role"] = "Gateway" });
-        fleet.Http = fleet.CreateClient();
+    public async Task StartGatewayAsync()
+    {
+        Gateway = await ServiceProcess.StartAsync("gateway", new Dictionary<string, string>(Settings, StringComparer.Ordinal) { ["Service:Role"] = "Gateway" });
+        Http = CreateClient();
+    }
+
+    /// <summary>Starts members and registers them, and waits until all their pods are there.</summary>
+    public async Task AddMembersAsync(int members, int podsOfEach)
+    {
+        FleetUnderTest fleet = this;
         for (int i = 0; i < members; i++)
         {
             SimulatedCluster member = await SimulatedCluster.StartAsync(new SimulatedClusterOptions { Name = string.Create(CultureInfo.InvariantCulture, $"member-{i:00}"), Seed = i + 1 });
@@ -58,12 +76,39 @@ internal sealed class FleetUnderTest : IAsyncDisposable
 
         await Parallel.ForEachAsync(fleet.Members, new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (member, stop) => await fleet.RegisterAsync(member, stop));
         await fleet.UntilAsync("/v1/count/pods", answer => answer.GetProperty("total").GetInt64() == (long)members * podsOfEach && fleet.IsFresh(answer));
-        return fleet;
     }
 
-    public Task<ServiceProcess> StartSiloAsync() => ServiceProcess.StartAsync(
-        string.Create(CultureInfo.InvariantCulture, $"silo-{Interlocked.Increment(ref _started)}"),
-        new Dictionary<string, string>(Settings, StringComparer.Ordinal) { ["Service:Role"] = "Silo" });
+    public async Task<ServiceProcess> StartSiloAsync(params (string Key, string Value)[] settings)
+    {
+        ServiceProcess silo = await LaunchSiloAsync(settings);
+        await silo.RunningAsync();
+        return silo;
+    }
+
+    /// <summary>Starts a silo of which it is not known whether it will run.</summary>
+    public Task<ServiceProcess> LaunchSiloAsync(params (string Key, string Value)[] settings)
+    {
+        var all = new Dictionary<string, string>(Settings, StringComparer.Ordinal) { ["Service:Role"] = "Silo" };
+        foreach ((string key, string value) in settings)
+        {
+            all[key] = value;
+        }
+
+        return ServiceProcess.LaunchAsync(string.Create(CultureInfo.InvariantCulture, $"silo-{Interlocked.Increment(ref _started)}"), all);
+    }
+
+    /// <summary>The database as seen through a relay on loopback.</summary>
+    public string ConnectionStringThrough(TcpRelay relay) =>
+        new NpgsqlConnectionStringBuilder(_server.ConnectionString(_database)) { Host = "127.0.0.1", Port = relay.Port }.ConnectionString;
+
+    public IPEndPoint DatabaseEndpoint => new(IPAddress.Parse(_server.Host), _server.Port);
+
+    /// <summary>Registers without a wait for its objects; false where that was not acknowledged.</summary>
+    public async Task<bool> TryRegisterAsync(string name, SimulatedCluster member)
+    {
+        using HttpResponseMessage answer = await Http.PostAsJsonAsync("/v1/clusters", new { name, kubeconfig = member.KubeconfigYaml() });
+        return answer.IsSuccessStatusCode;
+    }
 
     public async Task RegisterAsync(SimulatedCluster member, CancellationToken cancellationToken)
     {
@@ -148,11 +193,12 @@ internal sealed class FleetUnderTest : IAsyncDisposable
     }
 
     /// <summary>Asks the database until its first value is as wished.</summary>
-    public async Task UntilRowsAsync(string sql, Func<double, bool> wish)
+    public async Task UntilRowsAsync(string sql, Func<double, bool> wish, Func<Task>? meanwhile = null)
     {
         long start = TimeProvider.System.GetTimestamp();
         while ((await RowsAsync(sql)) is var rows && !wish(rows[0]))
         {
+            await (meanwhile?.Invoke() ?? Task.CompletedTask);
             Assert.True(TimeProvider.System.GetElapsedTime(start) < Patience, $"{sql} still finds {string.Join(' ', rows)}. {Printed}");
             await PauseAsync(TimeSpan.FromMilliseconds(200));
         }
@@ -163,7 +209,7 @@ internal sealed class FleetUnderTest : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
-        foreach (ServiceProcess process in Silos.Append(Gateway).OfType<ServiceProcess>())
+        foreach (ServiceProcess process in Silos.Append(Gateway).Where(p => p is not null))
         {
             await process.DisposeAsync();
         }

@@ -1,3 +1,5 @@
+using System.Net.Http.Json;
+using System.Text.Json;
 using MultiCluster.Simulator.Seeding;
 using MultiCluster.TestSupport;
 using Xunit.Abstractions;
@@ -32,5 +34,33 @@ public sealed class PlacementTests(PostgresServer server, ITestOutputHelper outp
         Assert.Equal(2, carried.Length);
         Assert.InRange(carried[1] - carried[0], 0, 1.5 * heaviest);
         Assert.Equal(members, (await fleet.RowsAsync("SELECT count(*)::float8 FROM grain_directory WHERE grain_id LIKE 'cluster/%'"))[0]);
+    }
+
+    [ClusterFact]
+    public async Task Join_OfASecondSilo_ClustersMoveToIt_AndNothingIsEverMissing()
+    {
+        const int members = 8;
+        const int pods = 4_000;   // some 5 MB each, so that a move is worth it
+        await using FleetUnderTest fleet = await FleetUnderTest.CreateAsync(server);
+        fleet.Silos.Add(await fleet.StartSiloAsync());
+        await fleet.StartGatewayAsync();
+        await fleet.AddMembersAsync(members, pods);
+        await fleet.UntilRowsAsync("SELECT count(*)::float8 FROM cluster_load WHERE load > 4000000", measured => measured == members);
+
+        fleet.Silos.Add(await fleet.StartSiloAsync());
+        List<string> missing = [];
+        await fleet.UntilRowsAsync(
+            "SELECT count(DISTINCT silo)::float8 FROM grain_directory WHERE grain_id LIKE 'cluster/%'",
+            silos => silos == 2,
+            async () =>
+            {
+                JsonElement answer = await fleet.Http.GetFromJsonAsync<JsonElement>("/v1/count/pods");
+                if (answer.GetProperty("total").GetInt64() != members * pods || !fleet.IsFresh(answer))
+                {
+                    missing.Add(answer.ToString());
+                }
+            });
+
+        Assert.Empty(missing);
     }
 }

@@ -49,6 +49,13 @@ internal sealed class EngineSetup : IAsyncDisposable
             .UseFileStorage(Path.Combine(_directory, "state"), GrainsServiceCollectionExtensions.StorageName));
     }
 
+    /// <summary>Takes what this process needs to itself: it has the data directory already.</summary>
+    public Task ClaimAsync(IServiceProvider services, CancellationToken cancellationToken)
+    {
+        _ = services;
+        return cancellationToken.IsCancellationRequested ? Task.FromCanceled(cancellationToken) : Task.CompletedTask;
+    }
+
     /// <summary>Adds what the engine shows over HTTP: nothing.</summary>
     public void Map(WebApplication app) => _ = app;
 

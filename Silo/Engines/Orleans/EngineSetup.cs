@@ -137,6 +137,11 @@ internal sealed class EngineSetup : IAsyncDisposable
         }
     }
 
+    /// <summary>Takes what this process needs to itself before its host starts.</summary>
+    /// <exception cref="ServiceStartException">Another process has it.</exception>
+    public Task ClaimAsync(IServiceProvider services, CancellationToken cancellationToken) =>
+        services.GetService<LeaseKeeper>()?.AcquireAsync(cancellationToken) ?? Task.CompletedTask;
+
     /// <summary>Maps the dashboard, for those who may use the API.</summary>
     public void Map(WebApplication app)
     {
@@ -190,6 +195,7 @@ internal sealed class EngineSetup : IAsyncDisposable
         silo.Services.AddSingleton<ClusterMover>();
         silo.Services.AddHostedService(services => services.GetRequiredService<LeaseKeeper>());
         silo.Services.AddHostedService<HandOver>();
+        silo.Services.Configure<HostOptions>(o => o.ShutdownTimeout = _network.HandOverTimeout + Service.ShutdownDeadline);
         if (_network.Rebalance)
         {
             silo.Services.AddHostedService<Rebalancer>();

@@ -18,6 +18,7 @@ namespace MultiCluster.Silo.Engines;
 /// </remarks>
 internal sealed partial class LeaseKeeper(
     SiloLeases leases,
+    NpgsqlDataSource database,
     LocalClusters clusters,
     ILocalSiloDetails silo,
     IClusterMembershipService membership,
@@ -38,10 +39,23 @@ internal sealed partial class LeaseKeeper(
     /// <summary>Whether others may have taken over, or have.</summary>
     public bool IsLost { get; private set; }
 
-    public async Task StartingAsync(CancellationToken cancellationToken)
+    /// <summary>Takes the lease and keeps it. Before the host starts, so that a silo that may not start says so in one sentence.</summary>
+    /// <exception cref="ServiceStartException">Another process is this silo.</exception>
+    /// <exception cref="DatabaseException">The database cannot be used.</exception>
+    public async Task AcquireAsync(CancellationToken cancellationToken)
     {
         long asked = time.GetTimestamp();
-        if (!await leases.AcquireAsync(Name, silo.SiloAddress.Endpoint.ToString(), cancellationToken))
+        bool isMine;
+        try
+        {
+            isMine = await leases.AcquireAsync(Name, silo.SiloAddress.Endpoint.ToString(), cancellationToken);
+        }
+        catch (NpgsqlException e)
+        {
+            throw DatabaseException.From(e, database.ConnectionString);
+        }
+
+        if (!isMine)
         {
             throw new ServiceStartException(
                 $"Another process runs as the silo {silo.SiloAddress.Endpoint} of this service; stop it, or give this one its own SiloNetwork:ListenSilo or SiloNetwork:AdvertisedAddress.");
@@ -50,6 +64,8 @@ internal sealed partial class LeaseKeeper(
         _renewedAt = asked;
         _keeping = KeepAsync(_stopping.Token);
     }
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -79,6 +79,8 @@ internal sealed class MirroredCluster : IClusterGrain, IClusterReadSource
     public IAsyncEnumerable<ClusterWatchBatch> WatchAsync(ClusterWatchRequest request, CancellationToken cancellationToken) =>
         _reader.WatchAsync(request, cancellationToken);
 
+    public Task<MoveReadiness> PrepareMoveAsync(string standby) => throw new NotSupportedException();
+
     public Task<ClusterKinds> GetKindsAsync() => throw new NotSupportedException();
 
     public Task<RegistrationReply> RegisterAsync(RegisterCluster request, CancellationToken cancellationToken) => throw new NotSupportedException();

@@ -10,6 +10,7 @@ using MultiCluster.Grains;
 using MultiCluster.Grains.Cluster;
 using MultiCluster.Grains.Fleet;
 using MultiCluster.Kubernetes.Configuration;
+using MultiCluster.Silo.Storage;
 using MultiCluster.Simulator.Hosting;
 using Orleans;
 using Orleans.Hosting;
@@ -24,11 +25,13 @@ internal sealed class MovingFleet : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly InProcessTestCluster _host;
+    private readonly DirectoryInfo _states;
     private readonly LogCapture _log;
 
-    private MovingFleet(InProcessTestCluster host, LogCapture log)
+    private MovingFleet(InProcessTestCluster host, DirectoryInfo states, LogCapture log)
     {
         _host = host;
+        _states = states;
         _log = log;
         FleetClock clock = host.GetSiloServiceProvider().GetRequiredService<FleetClock>();
         View = new FleetView(host.Client, clock, TimeProvider.System, NullLogger<FleetView>.Instance);
@@ -44,11 +47,11 @@ internal sealed class MovingFleet : IAsyncDisposable
     public static async Task<MovingFleet> StartAsync(Action<MirrorOptions>? configure = null)
     {
         var log = new LogCapture();
+        DirectoryInfo states = Directory.CreateTempSubdirectory("mc-moving-");
         var builder = new InProcessTestClusterBuilder(1);
         builder.ConfigureSilo((_, silo) =>
         {
-            silo.AddMemoryGrainStorage("clusters");
-            silo.UseInMemoryReminderService();
+            silo.UseFileStorage(states.FullName, "clusters");
             silo.Services.AddSingleton<IDataProtectionProvider>(new EphemeralDataProtectionProvider());
             silo.Services.AddMultiClusterGrains();
             silo.Services.AddSingleton<ILoggerProvider>(log);
@@ -69,7 +72,7 @@ internal sealed class MovingFleet : IAsyncDisposable
         });
         InProcessTestCluster host = builder.Build();
         await host.DeployAsync().WaitAsync(Patience);
-        var fleet = new MovingFleet(host, log);
+        var fleet = new MovingFleet(host, states, log);
         await fleet.View.StartAsync(CancellationToken.None).WaitAsync(Patience);
         return fleet;
     }
@@ -110,5 +113,6 @@ internal sealed class MovingFleet : IAsyncDisposable
         await View.StopAsync(CancellationToken.None).WaitAsync(Patience);
         View.Dispose();
         await _host.DisposeAsync().AsTask().WaitAsync(Patience);
+        _states.Delete(recursive: true);
     }
 }

@@ -150,6 +150,8 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
         }
     }
 
+    public Task<MoveReadiness> PrepareMoveAsync(string standby) => throw new NotSupportedException();
+
     public Task<ClusterKinds> GetKindsAsync() => Task.FromResult(new ClusterKinds
     {
         Coverage = new ClusterCoverage { Cluster = Name, State = CoverageState.Ok },

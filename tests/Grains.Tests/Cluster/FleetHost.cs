@@ -82,6 +82,9 @@ internal sealed class FleetHost : IAsyncDisposable
 
     public IClusterGrain Cluster(string name) => Grains.GetGrain<IClusterGrain>(name);
 
+    /// <summary>The grain of a cluster loses its memory, as with its silo; whoever calls it next wakes it anew.</summary>
+    public Task LoseAsync(string name) => _host.DeactivateAsync(Cluster(name)).WaitAsync(Patience);
+
     public ProtectedConnection Protect(ClusterConnection connection) => Service<ConnectionVault>().Protect(connection);
 
     public static ClusterConnection ConnectionTo(SimulatedCluster member, string? token = null) => new(member.Url)

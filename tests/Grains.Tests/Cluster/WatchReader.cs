@@ -60,6 +60,9 @@ internal sealed class WatchReader : IAsyncDisposable
         }
     }
 
+    /// <summary>Ends when the watch has.</summary>
+    public Task EndedAsync() => _reading.WaitAsync(FleetHost.Patience);
+
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();

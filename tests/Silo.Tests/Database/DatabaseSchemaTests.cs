@@ -82,11 +82,26 @@ public sealed class DatabaseSchemaTests(PostgresServer server)
     public async Task Check_SchemaOfAnEarlierBuild_SaysWhatToRun()
     {
         await using TestDatabase database = await TestDatabase.CreateAsync(server);
-        await database.ExecuteAsync("UPDATE schema_version SET version = 0");
+        await database.ExecuteAsync("DELETE FROM schema_version WHERE version > 1");
 
         DatabaseException e = await Assert.ThrowsAsync<DatabaseException>(() => database.Schema.CheckAsync("multicluster", CancellationToken.None));
 
         Assert.Contains("'database migrate'", e.Message, StringComparison.Ordinal);
+    }
+
+    [PostgresFact]
+    public async Task Migrate_FromTheFirstVersion_KeepsWhatIsThere_AndASiloOfThatVersionGoesOn()
+    {
+        await using TestDatabase database = await TestDatabase.CreateAsync(server);
+        await database.ExecuteAsync("DROP TABLE silo_lease; DELETE FROM schema_version WHERE version > 1; INSERT INTO service_identity (cluster_id) VALUES ('blue')");
+
+        Assert.Equal((1, DatabaseSchema.CurrentVersion), await database.Schema.MigrateAsync(CancellationToken.None));
+
+        await database.Schema.CheckAsync("blue", CancellationToken.None);
+        var leases = new SiloLeases(database.Source, TimeProvider.System);
+
+        // A silo of the first version has no lease: what it leaves is taken over without a wait.
+        await leases.EndAsync("10.0.0.1:11111@5", CancellationToken.None).WaitAsync(SiloLeases.Lease / 2);
     }
 
     [PostgresFact]

@@ -1,0 +1,70 @@
+using System.Globalization;
+using System.Text.Json;
+using MultiCluster.TestSupport;
+
+namespace MultiCluster.Cluster.Tests;
+
+/// <summary>What was acknowledged stays, and each cluster lives once, whatever ends meanwhile.</summary>
+public sealed class RegistrationTests(PostgresServer server) : IClassFixture<PostgresServer>
+{
+    private const int AtFirst = 6;
+    private const int PodsOfEach = 20;
+
+    [ClusterFact]
+    public async Task Kill_WhileClustersAreRegistered_NoAcknowledgedOneIsLost()
+    {
+        await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 3, AtFirst, PodsOfEach);
+        List<string> acknowledged = [];
+        Task registering = Task.Run(async () =>
+        {
+            for (int i = 0; i < 40; i++)
+            {
+                string name = string.Create(CultureInfo.InvariantCulture, $"late-{i:00}");
+                if (await fleet.TryRegisterAsync(name, fleet.Members[i % AtFirst]))
+                {
+                    acknowledged.Add(name);
+                }
+            }
+        });
+        await fleet.UntilAsync("/v1/clusters", answer => Names(answer).Contains("late-05"));
+
+        await fleet.Silos[1].SignalAsync("KILL");
+        await registering;
+
+        Assert.NotEmpty(acknowledged);
+        await fleet.UntilAsync("/v1/clusters", answer => acknowledged.All(Names(answer).Contains));
+        await AssertAllLiveOnceAsync(fleet, AtFirst + acknowledged.Count);
+    }
+
+    [ClusterFact]
+    public async Task Restart_OfEverything_EachClusterIsBackAndLivesOnce()
+    {
+        await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 2, AtFirst, PodsOfEach);
+        foreach (ServiceProcess process in fleet.Silos.Append(fleet.Gateway).ToArray())
+        {
+            await process.SignalAsync("KILL");
+            await process.ExitedAsync();
+        }
+
+        fleet.Silos.Add(await fleet.StartSiloAsync());
+        fleet.Silos.Add(await fleet.StartSiloAsync());
+        ServiceProcess before = fleet.Gateway;
+        await fleet.StartGatewayAsync();
+        await before.DisposeAsync();
+
+        // Nobody names a cluster: the fleet starts them by itself.
+        await fleet.UntilAsync("/v1/count/pods", answer => answer.GetProperty("total").GetInt64() == AtFirst * PodsOfEach && fleet.IsFresh(answer));
+        await AssertAllLiveOnceAsync(fleet, AtFirst);
+    }
+
+    /// <summary>By the directory, and by what the members see: one watch of pods each.</summary>
+    private static async Task AssertAllLiveOnceAsync(FleetUnderTest fleet, int clusters)
+    {
+        await fleet.UntilRowsAsync(
+            "SELECT count(*)::float8 FROM grain_directory d JOIN silo_lease l ON l.silo = d.silo WHERE d.grain_id LIKE 'cluster/%'", living => living == clusters);
+        double[] twice = await fleet.RowsAsync("SELECT count(*)::float8 FROM grain_directory WHERE grain_id LIKE 'cluster/%' GROUP BY grain_id HAVING count(*) > 1");
+        Assert.Empty(twice);
+    }
+
+    private static HashSet<string> Names(JsonElement answer) => [.. answer.GetProperty("items").EnumerateArray().Select(c => c.GetProperty("name").GetString()!)];
+}

@@ -1,0 +1,143 @@
+using MultiCluster.Clusters;
+using MultiCluster.Grains.Cluster;
+using MultiCluster.Reads;
+using MultiCluster.Simulator.Hosting;
+
+namespace MultiCluster.Grains.Tests.Cluster;
+
+/// <summary>A mirror is filled beside the one that answers, and the grain goes on with it at its new place.</summary>
+/// <remarks>One silo: the grain "moves" by losing its memory there, which is what a move is, seen from the new place.</remarks>
+public sealed class StandbyTests
+{
+    private const string Settings = """{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings","namespace":"shop"},"data":{"a":"b"}}""";
+
+    [Fact]
+    public async Task Move_StandbyIsReady_GrainAnswersAtOnceWithWhatItHasFilled()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        member.Objects.Create(Settings);
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+
+        await UntilReadyAsync(host, "eu-1");
+        await host.LoseAsync("eu-1");
+
+        // Not one try more: the very first answer of the new activation is whole.
+        ClusterPage page = await host.ListAsync("eu-1", "configmaps");
+        Assert.Equal(CoverageState.Ok, page.Coverage.State);
+        Assert.Contains("settings", FleetHost.NamesOf(page));
+        Assert.Contains(host.Log, line => line.Contains("eu-1: has moved here", StringComparison.Ordinal));
+
+        member.Objects.Create(Settings.Replace("settings", "later", StringComparison.Ordinal));
+        await host.UntilListedAsync("eu-1", "configmaps", p => FleetHost.NamesOf(p).Contains("later"));
+        await host.UntilAsync("eu-1", summary => summary.Phase == ClusterPhase.Online);
+    }
+
+    [Fact]
+    public async Task Move_RevisionFromBefore_IsExpired_AndOneFromAfterwardsGoesOn()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        member.Objects.Create(Settings);
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+        await UntilReadyAsync(host, "eu-1");
+
+        // The standby has seen all there is; what the grain at the old place has told by then, it cannot know.
+        long before = host.Clock.Now();
+        await host.LoseAsync("eu-1");
+        long after = (await host.ListAsync("eu-1", "configmaps")).Coverage.State == CoverageState.Ok ? host.Clock.Now() : 0;
+
+        await using var late = new WatchReader(host, "eu-1", "configmaps", before);
+        await late.EndedAsync();
+        Assert.Equal(WatchEnd.Expired, late.End);
+
+        await using var watch = new WatchReader(host, "eu-1", "configmaps", after);
+        member.Objects.Create(Settings.Replace("settings", "later", StringComparison.Ordinal));
+        await watch.UntilAsync(seen => seen.Changes.Any(change => change.Contains("later", StringComparison.Ordinal)));
+        Assert.Single(watch.Changes);
+    }
+
+    [Fact]
+    public async Task Move_RegistrationHasChanged_StandbyOfTheOldOneIsNotTaken()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+        await UntilReadyAsync(host, "eu-1");
+
+        await host.Cluster("eu-1").UpdateAsync(new UpdateCluster { Mirror = MirrorScope.Default with { Include = ["configmaps"] } });
+        await host.LoseAsync("eu-1");
+
+        await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Ok);
+        Assert.Equal(CoverageState.NotMirrored, (await host.ListAsync("eu-1", "pods")).Coverage.State);
+        Assert.DoesNotContain(host.Log, line => line.Contains("eu-1: has moved here", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Prepare_MemberIsDown_IsReadyOnceThatIsKnown()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+        await member.StopListeningAsync();
+        await host.UntilAsync("eu-1", summary => summary.Phase == ClusterPhase.Offline);
+
+        await UntilReadyAsync(host, "eu-1");
+        await host.LoseAsync("eu-1");
+
+        await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Offline);
+    }
+
+    [Fact]
+    public async Task Suspended_MemberHearsNothing_ObjectsStayAndAreStale_UntilResumed()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        member.Objects.Create(Settings);
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+        var clusters = host.Service<LocalClusters>();
+        Assert.Equal("eu-1", Assert.Single(clusters.Names));
+
+        clusters.Suspend();
+        await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Stale);
+        ClusterPage cut = await host.ListAsync("eu-1", "configmaps");
+        Assert.Equal(ClusterFault.CutOff, cut.Coverage.Fault!.Kind);
+        Assert.Contains("settings", FleetHost.NamesOf(cut));
+        await NoWatchesAsync(member);
+        long calls = member.Calls.Count;
+        member.Objects.Create(Settings.Replace("settings", "later", StringComparison.Ordinal));
+
+        // Registered while the process may not act: it is there, and waits as well.
+        await using SimulatedCluster second = await SimulatedCluster.StartAsync();
+        await host.RegisterAsync("eu-2", second);
+        Assert.Equal((0, calls), (second.Faults.OpenWatches, member.Calls.Count));
+
+        clusters.Resume();
+        await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Ok && FleetHost.NamesOf(page).Contains("later"));
+        await host.UntilAsync("eu-2", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+    }
+
+    private static async Task NoWatchesAsync(SimulatedCluster member)
+    {
+        using var deadline = new CancellationTokenSource(FleetHost.Patience);
+        while (member.Faults.OpenWatches > 0)
+        {
+            deadline.Token.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+    }
+
+    private static async Task UntilReadyAsync(FleetHost host, string cluster)
+    {
+        using var deadline = new CancellationTokenSource(FleetHost.Patience);
+        while (!(await host.Cluster(cluster).PrepareMoveAsync($"{cluster}@here").WaitAsync(deadline.Token)).IsReady)
+        {
+            await Task.Yield();
+        }
+    }
+}

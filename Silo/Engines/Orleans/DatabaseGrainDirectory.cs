@@ -23,7 +23,11 @@ internal sealed partial class DatabaseGrainDirectory(
     // Longer than a lease; an entry whose silo goes on renewing is left alone.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
+    // A look-up takes a millisecond; beyond this the database is away, and what was known last is the best there is.
+    private static readonly TimeSpan LookupTimeout = TimeSpan.FromSeconds(1);
+
     private readonly ConcurrentDictionary<string, Task> _ending = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<GrainId, GrainAddress> _known = new();
 
     // One statement: whoever comes second gets the row of whoever came first. An update that changes nothing makes the row that is there
     // come back, also when another transaction has just added it.
@@ -55,12 +59,13 @@ internal sealed partial class DatabaseGrainDirectory(
         command.Parameters.AddWithValue("silo", address.SiloAddress!.ToParsableString());
         command.Parameters.AddWithValue("version", address.MembershipVersion.Value);
         command.Parameters.AddWithValue("previous", previousAddress?.ActivationId.ToParsableString() ?? "");
-        return await ReadAsync(command, address.GrainId);
+        return Know(address.GrainId, await ReadAsync(command, address.GrainId, CancellationToken.None));
     }
 
     /// <inheritdoc/>
     public async Task Unregister(GrainAddress address)
     {
+        _known.TryRemove(KeyValuePair.Create(address.GrainId, address));
         await EndLeaseIfDeadAsync(address.SiloAddress!);
         await using NpgsqlCommand command = database.CreateCommand("DELETE FROM grain_directory WHERE grain_id = @grain AND activation_id = @activation");
         command.Parameters.AddWithValue("grain", address.GrainId.ToString());
@@ -71,9 +76,19 @@ internal sealed partial class DatabaseGrainDirectory(
     /// <inheritdoc/>
     public async Task<GrainAddress?> Lookup(GrainId grainId)
     {
-        await using NpgsqlCommand command = database.CreateCommand("SELECT activation_id, silo, membership_version FROM grain_directory WHERE grain_id = @grain");
-        command.Parameters.AddWithValue("grain", grainId.ToString());
-        return await ReadAsync(command, grainId);
+        using var timeout = new CancellationTokenSource(LookupTimeout, time);
+        try
+        {
+            await using NpgsqlCommand command = database.CreateCommand("SELECT activation_id, silo, membership_version FROM grain_directory WHERE grain_id = @grain");
+            command.Parameters.AddWithValue("grain", grainId.ToString());
+            return Know(grainId, await ReadAsync(command, grainId, timeout.Token).WaitAsync(timeout.Token));
+        }
+        catch (Exception e) when ((e is NpgsqlException or OperationCanceledException) && _known.TryGetValue(grainId, out GrainAddress? last))
+        {
+            // Whoever lived there lives there still as a rule, since nobody can move without the database.
+            LogFromMemory(logger, e, grainId);
+            return last;
+        }
     }
 
     /// <inheritdoc/>
@@ -119,10 +134,24 @@ internal sealed partial class DatabaseGrainDirectory(
         await leases.EndAsync(silo, patience.Token);
     }
 
-    private static async Task<GrainAddress?> ReadAsync(NpgsqlCommand command, GrainId grain)
+    private GrainAddress? Know(GrainId grain, GrainAddress? address)
     {
-        await using NpgsqlDataReader reader = await command.ExecuteReaderAsync();
-        return await reader.ReadAsync()
+        if (address is null)
+        {
+            _known.TryRemove(grain, out _);
+        }
+        else
+        {
+            _known[grain] = address;
+        }
+
+        return address;
+    }
+
+    private static async Task<GrainAddress?> ReadAsync(NpgsqlCommand command, GrainId grain, CancellationToken cancellationToken)
+    {
+        await using NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await reader.ReadAsync(cancellationToken)
             ? new GrainAddress
             {
                 GrainId = grain,
@@ -132,6 +161,9 @@ internal sealed partial class DatabaseGrainDirectory(
             }
             : null;
     }
+
+    [LoggerMessage(6103, LogLevel.Debug, "The database does not say where {Grain} lives; taken to be where it was.", EventName = "DirectoryFromMemory")]
+    private static partial void LogFromMemory(ILogger logger, Exception exception, GrainId grain);
 
     [LoggerMessage(6100, LogLevel.Warning, "Grains of {Count} lost silos stay in the directory until they are asked for.", EventName = "DirectoryTidyFailed")]
     private static partial void LogTidyFailed(ILogger logger, Exception exception, int count);

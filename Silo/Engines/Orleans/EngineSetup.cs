@@ -108,6 +108,7 @@ internal sealed class EngineSetup : IAsyncDisposable
     {
         // Orleans tells at length how it is configured; what an operator must know are its warnings.
         builder.Logging.AddFilter("Orleans", LogLevel.Warning);
+        builder.Logging.AddFilter("Polly", LogLevel.Warning);
 
         // It recommends the server's garbage collection at each start; ours is chosen for many small processes per machine.
         builder.Logging.AddFilter("Orleans.Runtime.Silo", LogLevel.Error);

@@ -19,6 +19,22 @@ internal sealed class ClientOptionsValidator : IValidateOptions<KubeClientOption
         Within(faults, "Client:MaxStreamConnections", options.MaxStreamConnections, 1, 10_000);
         Within(faults, "Client:MaxRetries", options.MaxRetries, 0, 20);
         Within(faults, "Client:MaxResponseBytes", options.MaxResponseBytes, 1 << 20, 1 << 30);
+        Within(faults, "Client:MaxProbeBytes", options.MaxProbeBytes, 4 << 10, 16 << 20);
+        Within(faults, "Client:MaxReviewBytes", options.MaxReviewBytes, 16 << 10, 64 << 20);
+        Within(faults, "Client:MaxDiscoveryBytes", options.MaxDiscoveryBytes, 256 << 10, 256 << 20);
+        Within(faults, "Client:MaxHeldBytes", options.MaxHeldBytes, 1L << 20, 1L << 40);
+        Within(faults, "Client:MaxHeldBytesPerCluster", options.MaxHeldBytesPerCluster, 1L << 20, 1L << 40);
+        Within(faults, "Client:MaxHeldWait", options.MaxHeldWait, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
+        if (options.MaxHeldBytesPerCluster < options.MaxResponseBytes)
+        {
+            faults.AddError("Client:MaxHeldBytesPerCluster must be at least Client:MaxResponseBytes, so that one answer always fits.");
+        }
+
+        if (options.MaxHeldBytes < options.MaxHeldBytesPerCluster)
+        {
+            faults.AddError("Client:MaxHeldBytes must be at least Client:MaxHeldBytesPerCluster.");
+        }
+
         Within(faults, "Client:ConnectionLifetime", options.ConnectionLifetime, TimeSpan.FromSeconds(1), TimeSpan.FromDays(1));
         Within(faults, "Client:KeepAliveDelay", options.KeepAliveDelay, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10));
         return faults.Build();

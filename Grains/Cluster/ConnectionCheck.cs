@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
-using System.Text.Json;
 using Microsoft.Extensions.Options;
 using MultiCluster.Clusters;
 using MultiCluster.Kubernetes.Configuration;
@@ -113,12 +112,14 @@ internal sealed class ConnectionCheck(IOptions<HealthOptions> health, IOptions<M
 
     private async Task<ConnectionFindings> AskAsync(KubeClient client, MirrorScope scope, ConnectionFindings findings, CancellationToken cancellationToken)
     {
-        UserIdentity who = await client.WhoAmIAsync(cancellationToken);
+        var warnings = findings.Warnings.ToBuilder();
+        UserIdentity who = await KnownAsync(client.WhoAmIAsync(cancellationToken), new UserIdentity("", null, []), warnings);
         findings = findings with { Checks = findings.Checks with { Authenticated = true, User = who.Name, Groups = who.Groups } };
-        ServerVersion version = await client.GetVersionAsync(cancellationToken);
-        findings = findings with { Checks = findings.Checks with { Version = version.GitVersion } };
+        ServerVersion version = await KnownAsync(client.GetVersionAsync(cancellationToken), new ServerVersion(0, 0, "", ""), warnings);
+        findings = findings with { Warnings = warnings.ToImmutable(), Checks = findings.Checks with { Version = version.GitVersion } };
 
-        Task<AccessRules> asked = client.GetRulesAsync(NamespaceWithoutRoles, cancellationToken);
+        // Where the rules are too many to be read, single questions tell what the mirror must know.
+        Task<AccessRules> asked = KnownAsync(client.GetRulesAsync(NamespaceWithoutRoles, cancellationToken), new AccessRules([], Incomplete: true), warnings: null);
         Task<string> identity = ReadIdentityAsync(client, cancellationToken);
         Task<ApiSurface> discovered = new DiscoveryReader(client).ReadAsync(cancellationToken);
         await Task.WhenAll(asked, identity, discovered);
@@ -160,15 +161,27 @@ internal sealed class ConnectionCheck(IOptions<HealthOptions> health, IOptions<M
         return [.. open.Select(right => $"{right.Verb} {right.Type.GroupResource}")];
     }
 
+    // A server that says too much of itself or of us has taken us all the same: what it says is left unknown.
+    private static async Task<T> KnownAsync<T>(Task<T> asked, T unknown, ImmutableArray<string>.Builder? warnings)
+    {
+        try
+        {
+            return await asked;
+        }
+        catch (KubeException e) when (e.Error.Reason == KubeErrorReasons.AnswerTooLarge)
+        {
+            warnings?.Add(e.Error.Message);
+            return unknown;
+        }
+    }
+
     private static async Task<string> ReadIdentityAsync(KubeClient client, CancellationToken cancellationToken)
     {
         try
         {
-            KubeResponse answer = await client.GetAsync("/api/v1/namespaces/kube-system", cancellationToken);
-            using JsonDocument document = JsonDocument.Parse(answer.Body);
-            return document.RootElement.GetProperty("metadata").GetProperty("uid").GetString() ?? "";
+            return await client.GetClusterUidAsync(cancellationToken);
         }
-        catch (Exception e) when (e is KubeException { Kind: KubeErrorKind.Forbidden or KubeErrorKind.NotFound } or JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (KubeException e) when (e.Kind is KubeErrorKind.Forbidden or KubeErrorKind.NotFound or KubeErrorKind.Protocol)
         {
             return "";   // without it only the warning about one server under two names is weaker
         }

@@ -53,7 +53,7 @@ internal sealed class LiveReader(IClusterReadSource source, TimeProvider time)
 
             try
             {
-                LivePage answer = await client!.ListAsync(Ask(request, query, token, request.Limit - page.Count, left), cancellationToken);
+                using LivePage answer = await client!.ListAsync(Ask(request, query, token, request.Limit - page.Count, left), cancellationToken);
                 page.AddAll(answer.Items);
                 token = answer.Continue;
             }

@@ -20,6 +20,10 @@ public sealed class DiscoveryReader(KubeClient client)
     // Plain discovery of a cluster with many CRDs is a hundred requests; more at once would only wait for the limiter.
     private const int Parallel = 8;
 
+    // Many times what any cluster is known to serve. What is served is kept as long as the cluster is, so it needs a bound of its own.
+    private const int MaxKinds = 10_000;
+    private const int MaxGroupVersions = 2_000;
+
     // Discovery waits for aggregated API servers behind the API server, which answer more slowly than itself.
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
 
@@ -47,37 +51,37 @@ public sealed class DiscoveryReader(KubeClient client)
 
     private async Task<Part> ReadPartAsync(string path, Part? known, CancellationToken cancellationToken)
     {
-        KubeResponse response;
+        Part? whole;
+        ImmutableArray<ApiGroup> groups;
         try
         {
-            response = await client.SendAsync(
-                KubeRequest.Get(path) with { Accept = Aggregated, IfNoneMatch = known?.ETag, Timeout = Timeout }, cancellationToken);
+            using KubeResponse response = await client.SendAsync(
+                KubeRequest.Get(path) with { Accept = Aggregated, IfNoneMatch = known?.ETag, Timeout = Timeout, Limit = client.DiscoveryLimit }, cancellationToken);
+            if (response.Status == 304 && known is not null)
+            {
+                return known;
+            }
+
+            using JsonDocument document = await response.ParseAsync(cancellationToken);
+            (whole, groups) = Text(document.RootElement, "kind") switch
+            {
+                "APIGroupDiscoveryList" => (Kept(DiscoveryDocuments.ReadAggregated(document.RootElement), known) with { ETag = response.ETag }, default(ImmutableArray<ApiGroup>)),
+                "APIVersions" => (null, DiscoveryDocuments.ReadCoreVersions(document.RootElement)),
+                "APIGroupList" => (null, DiscoveryDocuments.ReadGroups(document.RootElement)),
+                _ => throw NotDiscovery(path, null),
+            };
         }
         catch (KubeException e) when (e.Kind == KubeErrorKind.NotFound && path == "/api")
         {
             return Part.Nothing;   // a server of custom resources only
         }
-
-        if (response.Status == 304 && known is not null)
-        {
-            return known;
-        }
-
-        try
-        {
-            using JsonDocument document = JsonDocument.Parse(response.Body);
-            return Text(document.RootElement, "kind") switch
-            {
-                "APIGroupDiscoveryList" => Kept(DiscoveryDocuments.ReadAggregated(document.RootElement), known) with { ETag = response.ETag },
-                "APIVersions" => await ReadPlainAsync(DiscoveryDocuments.ReadCoreVersions(document.RootElement), known, cancellationToken),
-                "APIGroupList" => await ReadPlainAsync(DiscoveryDocuments.ReadGroups(document.RootElement), known, cancellationToken),
-                _ => throw NotDiscovery(path, null),
-            };
-        }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
         {
             throw NotDiscovery(path, e);
         }
+
+        Part part = whole ?? await ReadPlainAsync(groups, known, cancellationToken);
+        return part.Resources.Length <= MaxKinds ? part : throw TooMany($"{part.Resources.Length} kinds", MaxKinds);
     }
 
     /// <summary>Adds what stale group versions served before, where the server no longer says it.</summary>
@@ -95,6 +99,11 @@ public sealed class DiscoveryReader(KubeClient client)
     private async Task<Part> ReadPlainAsync(ImmutableArray<ApiGroup> groups, Part? known, CancellationToken cancellationToken)
     {
         (ApiGroup Group, string Version)[] wanted = [.. groups.SelectMany(g => g.Versions.Select(v => (g, v)))];
+        if (wanted.Length > MaxGroupVersions)
+        {
+            throw TooMany($"{wanted.Length} group versions", MaxGroupVersions);
+        }
+
         var resources = new ImmutableArray<ResourceType>[wanted.Length];
         var failures = new StaleGroup?[wanted.Length];
         await System.Threading.Tasks.Parallel.ForAsync(
@@ -107,8 +116,9 @@ public sealed class DiscoveryReader(KubeClient client)
                 string path = group.Name.Length == 0 ? $"/api/{version}" : $"/apis/{group.Name}/{version}";
                 try
                 {
-                    KubeResponse response = await client.SendAsync(KubeRequest.Get(path) with { Timeout = Timeout }, cancel);
-                    using JsonDocument document = JsonDocument.Parse(response.Body);
+                    using KubeResponse response = await client.SendAsync(
+                        KubeRequest.Get(path) with { Timeout = Timeout, Limit = client.DiscoveryLimit }, cancel);
+                    using JsonDocument document = await response.ParseAsync(cancel);
                     resources[i] = DiscoveryDocuments.ReadResources(document.RootElement, group.Name, version);
                 }
                 catch (Exception e) when (e is KubeException or JsonException or KeyNotFoundException or InvalidOperationException)
@@ -122,6 +132,9 @@ public sealed class DiscoveryReader(KubeClient client)
             });
         return new Part(groups, [.. resources.SelectMany(r => r)], [.. failures.OfType<StaleGroup>()], null);
     }
+
+    private static KubeException TooMany(string served, int most) => new(
+        KubeErrorKind.Protocol, $"The server says that it serves {served}; at most {most} are taken. Check the server address.");
 
     private static KubeException NotDiscovery(string path, Exception? inner) => new(
         KubeErrorKind.Protocol, $"{path} is not the discovery document of a Kubernetes API server. Check the server address.", inner);

@@ -9,6 +9,12 @@ public static class KubeErrorReasons
     /// <summary>Our own limit of requests per second would have made the request wait past its deadline.</summary>
     public const string ClientLimit = "ClientLimit";
 
+    /// <summary>The answer has more bytes than this kind of answer may have.</summary>
+    public const string AnswerTooLarge = "AnswerTooLarge";
+
+    /// <summary>Answers that this process holds had used up their budget.</summary>
+    public const string HeldLimit = "HeldLimit";
+
     /// <summary>A credential file or plugin gave no credentials.</summary>
     public const string CredentialSource = "CredentialSource";
 }

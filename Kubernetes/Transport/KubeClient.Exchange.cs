@@ -25,14 +25,24 @@ public sealed partial class KubeClient
             return new Answer(null, await ReadErrorAsync(response, cancellationToken));
         }
 
-        byte[] body = await ReadBodyAsync(response, cancellationToken);
-        return new Answer(
-            new KubeResponse((int)response.StatusCode, body, response.Content.Headers.ContentType?.ToString() ?? "")
-            {
-                ETag = response.Headers.ETag?.ToString(),
-                Warnings = response.Headers.Warning.Count == 0 ? [] : [.. response.Headers.Warning.Where(w => w.Code == 299).Select(w => w.Text.Trim('"'))],
-            },
-            null);
+        AnswerHold hold = _share.Begin();
+        try
+        {
+            ReadOnlyMemory<byte> body = await ReadBodyAsync(request, response, hold, cancellationToken);
+            return new Answer(
+                new KubeResponse((int)response.StatusCode, body, response.Content.Headers.ContentType?.ToString() ?? "")
+                {
+                    ETag = response.Headers.ETag?.ToString(),
+                    Warnings = response.Headers.Warning.Count == 0 ? [] : [.. response.Headers.Warning.Where(w => w.Code == 299).Select(w => w.Text.Trim('"'))],
+                    Hold = hold,
+                },
+                null);
+        }
+        catch
+        {
+            hold.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Sends; after a 401 once more if the token's source gives another token by now.</summary>
@@ -160,16 +170,22 @@ public sealed partial class KubeClient
         return Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(text).Replace(token, "[redacted]", StringComparison.Ordinal));
     }
 
-    private async Task<byte[]> ReadBodyAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    private async Task<ReadOnlyMemory<byte>> ReadBodyAsync(
+        KubeRequest request, HttpResponseMessage response, AnswerHold hold, CancellationToken cancellationToken)
     {
+        var all = new AnswerLimit(_options.MaxResponseBytes, nameof(KubeClientOptions.MaxResponseBytes));
+        AnswerLimit limit = request.Limit is { } own && own.Bytes < all.Bytes ? own : all;
         long? announced = response.Content.Headers.ContentLength;
-        if (announced > _options.MaxResponseBytes)
+        if (announced > limit.Bytes)
         {
-            throw TooLarge();
+            throw limit.Exceeded(request.Path);
         }
 
+        // What comes is counted, not what is announced: a few bytes of gzip can hold any number.
         await using Stream stream = await response.Content.ReadAsStreamAsync(cancellationToken);
-        byte[] buffer = new byte[announced is { } length ? (int)Math.Clamp(length, 1, MaxFirstBuffer) : 16 * 1024];
+        int first = announced is { } length ? (int)Math.Clamp(length, 1, MaxFirstBuffer) : 16 * 1024;
+        await hold.GrowAsync(first, cancellationToken);
+        byte[] buffer = new byte[first];
         int count = 0;
         while (true)
         {
@@ -177,23 +193,22 @@ public sealed partial class KubeClient
             count += read;
             if (read == 0 || count == announced)
             {
-                return count == buffer.Length ? buffer : buffer[..count];
+                return buffer.AsMemory(0, count);
             }
 
-            if (count > _options.MaxResponseBytes)
+            if (count > limit.Bytes)
             {
-                throw TooLarge();
+                throw limit.Exceeded(request.Path);
             }
 
             if (count == buffer.Length)
             {
-                Array.Resize(ref buffer, Math.Min(buffer.Length * 2, _options.MaxResponseBytes + 1));
+                int next = (int)Math.Min(buffer.Length * 2L, limit.Bytes + 1L);
+                await hold.GrowAsync(next, cancellationToken);
+                Array.Resize(ref buffer, next);
             }
         }
     }
-
-    private KubeException TooLarge() => new(
-        KubeErrorKind.Protocol, $"The answer is larger than {_options.MaxResponseBytes / (1024 * 1024)} MiB, which is more than this request may have.");
 
     private readonly record struct Answer(KubeResponse? Response, KubeError? Error);
 

@@ -31,10 +31,11 @@ public sealed partial class KubeClient
             Answer first = default;
             foreach (string path in HealthPaths)
             {
-                Answer answer = await AskAsync(new KubeRequest(HttpMethod.Get, path) { Accept = "*/*" }, either.Token);
+                Answer answer = await AskAsync(new KubeRequest(HttpMethod.Get, path) { Accept = "*/*", Limit = ProbeLimit }, either.Token);
+                using KubeResponse? response = answer.Response;
                 if (answer.Error?.Kind is not (KubeErrorKind.NotFound or KubeErrorKind.Forbidden))
                 {
-                    return HealthReading.Read(answer.Response, answer.Error, _time.GetElapsedTime(start));
+                    return HealthReading.Read(response, answer.Error, _time.GetElapsedTime(start));
                 }
 
                 // A server that forbids one of them is a Kubernetes API, whatever it lacks beside.
@@ -53,12 +54,12 @@ public sealed partial class KubeClient
     /// <exception cref="KubeException">It failed, or the answer is no version.</exception>
     public async Task<ServerVersion> GetVersionAsync(CancellationToken cancellationToken = default)
     {
-        KubeResponse response = await GetAsync("/version", cancellationToken);
-        ServerVersion version = Parse(response, root => new ServerVersion(
+        using KubeResponse response = await SendAsync(KubeRequest.Get("/version") with { Limit = ProbeLimit }, cancellationToken);
+        ServerVersion version = await ParseAsync(response, root => new ServerVersion(
             LeadingNumber(root.GetProperty("major").GetString()),
             LeadingNumber(root.GetProperty("minor").GetString()),
             Short(root.GetProperty("gitVersion").GetString()),
-            root.TryGetProperty("platform", out JsonElement platform) ? Short(platform.GetString()) : ""));
+            root.TryGetProperty("platform", out JsonElement platform) ? Short(platform.GetString()) : ""), cancellationToken);
         Features.NoticeVersion(version.GitVersion);
         return version;
     }
@@ -72,18 +73,18 @@ public sealed partial class KubeClient
         {
             try
             {
-                KubeResponse response = await ReviewAsync(
+                using KubeResponse response = await ReviewAsync(
                     $"/apis/authentication.k8s.io/{version}/selfsubjectreviews",
                     $$"""{"apiVersion":"authentication.k8s.io/{{version}}","kind":"SelfSubjectReview"}""",
                     cancellationToken);
-                return Parse(response, root =>
+                return await ParseAsync(response, root =>
                 {
                     JsonElement user = root.GetProperty("status").GetProperty("userInfo");
                     return new UserIdentity(
                         user.TryGetProperty("username", out JsonElement name) ? Short(name.GetString()) : "",
                         user.TryGetProperty("uid", out JsonElement uid) ? Short(uid.GetString()) : null,
                         [.. Strings(user, "groups").Take(MaxGroups).Select(Short)]);
-                });
+                }, cancellationToken);
             }
             catch (KubeException e) when (e.Kind is KubeErrorKind.NotFound or KubeErrorKind.Forbidden)
             {
@@ -95,17 +96,25 @@ public sealed partial class KubeClient
         return new UserIdentity("", null, []);
     }
 
+    /// <summary>Asks for what tells this cluster from every other: the uid of its namespace <c>kube-system</c>.</summary>
+    /// <exception cref="KubeException">It failed, or the answer has no uid.</exception>
+    public async Task<string> GetClusterUidAsync(CancellationToken cancellationToken = default)
+    {
+        using KubeResponse response = await SendAsync(KubeRequest.Get("/api/v1/namespaces/kube-system") with { Limit = ReviewLimit }, cancellationToken);
+        return await ParseAsync(response, root => Short(root.GetProperty("metadata").GetProperty("uid").GetString()), cancellationToken);
+    }
+
     /// <summary>Asks what we may do in a namespace.</summary>
     /// <param name="ns">Namespace; rules that hold everywhere are part of the answer.</param>
     /// <param name="cancellationToken">Ends the request.</param>
     /// <exception cref="KubeException">It failed.</exception>
     public async Task<AccessRules> GetRulesAsync(string ns = "default", CancellationToken cancellationToken = default)
     {
-        KubeResponse response = await ReviewAsync(
+        using KubeResponse response = await ReviewAsync(
             "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
             $$$"""{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectRulesReview","spec":{"namespace":"{{{JsonEncodedText.Encode(ns)}}}"}}""",
             cancellationToken);
-        return Parse(response, root =>
+        return await ParseAsync(response, root =>
         {
             JsonElement status = root.GetProperty("status");
             ImmutableArray<AccessRule>.Builder rules = ImmutableArray.CreateBuilder<AccessRule>();
@@ -118,7 +127,7 @@ public sealed partial class KubeClient
             }
 
             return new AccessRules(rules.ToImmutable(), status.TryGetProperty("incomplete", out JsonElement incomplete) && incomplete.ValueKind == JsonValueKind.True);
-        });
+        }, cancellationToken);
     }
 
     /// <summary>Asks whether we may do one thing.</summary>
@@ -126,14 +135,14 @@ public sealed partial class KubeClient
     public async Task<AccessVerdict> CanIAsync(AccessQuestion question, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(question);
-        KubeResponse response = await ReviewAsync("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", ReviewOf(question), cancellationToken);
-        return Parse(response, root =>
+        using KubeResponse response = await ReviewAsync("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", ReviewOf(question), cancellationToken);
+        return await ParseAsync(response, root =>
         {
             JsonElement status = root.GetProperty("status");
             return new AccessVerdict(
                 status.GetProperty("allowed").GetBoolean(),
                 status.TryGetProperty("reason", out JsonElement reason) ? reason.GetString() ?? "" : "");
-        });
+        }, cancellationToken);
     }
 
     private static string ReviewOf(AccessQuestion question)
@@ -158,14 +167,14 @@ public sealed partial class KubeClient
 
     // A review stores nothing: creating it twice asks twice.
     private Task<KubeResponse> ReviewAsync(string path, string body, CancellationToken cancellationToken) => SendAsync(
-        new KubeRequest(HttpMethod.Post, path) { Body = Encoding.UTF8.GetBytes(body), ContentType = "application/json", Idempotent = true },
+        new KubeRequest(HttpMethod.Post, path) { Body = Encoding.UTF8.GetBytes(body), ContentType = "application/json", Idempotent = true, Limit = ReviewLimit },
         cancellationToken);
 
-    private static T Parse<T>(KubeResponse response, Func<JsonElement, T> read)
+    private static async Task<T> ParseAsync<T>(KubeResponse response, Func<JsonElement, T> read, CancellationToken cancellationToken)
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(response.Body);
+            using JsonDocument document = await response.ParseAsync(cancellationToken);
             return read(document.RootElement);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)

@@ -21,22 +21,26 @@ public sealed partial class KubeClient : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly RequestPacer _pacer;
     private readonly Func<double> _random;
+    private readonly AnswerShare _share;
     private volatile ConnectionSet? _connections;
 
     /// <summary>Makes a client; nothing is sent yet.</summary>
     /// <param name="connection">Server and credentials.</param>
     /// <param name="options">Limits; null for the defaults.</param>
     /// <param name="time">Clock; null for the system's.</param>
+    /// <param name="answers">What the answers of all clients of the process may hold together; null for a budget of its own.</param>
     /// <exception cref="System.Security.Cryptography.CryptographicException">A certificate or key cannot be read; <see cref="ClusterConnection.Check"/> says which.</exception>
-    public KubeClient(ClusterConnection connection, KubeClientOptions? options = null, TimeProvider? time = null)
-        : this(connection, options, time, Random.Shared.NextDouble) { }
+    public KubeClient(ClusterConnection connection, KubeClientOptions? options = null, TimeProvider? time = null, AnswerBudget? answers = null)
+        : this(connection, options, time, Random.Shared.NextDouble, answers) { }
 
-    internal KubeClient(ClusterConnection connection, KubeClientOptions? options, TimeProvider? time, Func<double> random)
+    internal KubeClient(
+        ClusterConnection connection, KubeClientOptions? options, TimeProvider? time, Func<double> random, AnswerBudget? answers = null)
     {
         ArgumentNullException.ThrowIfNull(connection);
         _options = options ?? new KubeClientOptions();
         _time = time ?? TimeProvider.System;
         _random = random;
+        _share = (answers ?? new AnswerBudget(_options, _time)).OpenShare();
         Features = new ServerFeatures(_time);
         _pacer = new RequestPacer(_options.RequestsPerSecond, _options.Burst, _time);
         _connections = new ConnectionSet(connection, _options, _time);
@@ -50,6 +54,13 @@ public sealed partial class KubeClient : IAsyncDisposable
 
     /// <summary>Clock of the client.</summary>
     public TimeProvider Time => _time;
+
+    /// <summary>The most that a discovery document may have.</summary>
+    internal AnswerLimit DiscoveryLimit => new(_options.MaxDiscoveryBytes, nameof(KubeClientOptions.MaxDiscoveryBytes));
+
+    private AnswerLimit ProbeLimit => new(_options.MaxProbeBytes, nameof(KubeClientOptions.MaxProbeBytes));
+
+    private AnswerLimit ReviewLimit => new(_options.MaxReviewBytes, nameof(KubeClientOptions.MaxReviewBytes));
 
     private ConnectionSet Connections => _connections ?? throw new ObjectDisposedException(nameof(KubeClient));
 
@@ -133,6 +144,9 @@ public sealed partial class KubeClient : IAsyncDisposable
             throw new KubeException(ErrorClassifier.FromException(e, server), e);
         }
     }
+
+    /// <summary>Begins to count an answer whose objects are collected by its reader.</summary>
+    internal AnswerHold BeginHold() => _share.Begin();
 
     /// <summary>Opens an answer that is read as it arrives: a list, a watch, a log.</summary>
     /// <exception cref="KubeException">The server refused, or did not send headers in time.</exception>

@@ -35,9 +35,33 @@ public sealed record KubeClientOptions
     /// <value>Default 3, within <see cref="RequestTimeout"/>.</value>
     public int MaxRetries { get; init; } = 3;
 
-    /// <summary>Largest body of a unary answer.</summary>
-    /// <value>Default 64 MiB: the aggregated discovery of a cluster with thousands of CRDs fits.</value>
+    /// <summary>Largest body of a unary answer, decompressed; the other three bounds are within it.</summary>
+    /// <value>Default 64 MiB: the largest page of a list that is handed on.</value>
     public int MaxResponseBytes { get; init; } = 64 * 1024 * 1024;
+
+    /// <summary>Largest answer to a probe and to the question for the version.</summary>
+    /// <value>Default 64 KiB: a server says "ok", or some hundred bytes of JSON.</value>
+    public int MaxProbeBytes { get; init; } = 64 * 1024;
+
+    /// <summary>Largest answer to the question who we are and what we may do.</summary>
+    /// <value>Default 512 KiB: a user of many groups and roles.</value>
+    public int MaxReviewBytes { get; init; } = 512 * 1024;
+
+    /// <summary>Largest discovery document.</summary>
+    /// <value>Default 8 MiB: the aggregated discovery of ten thousand kinds.</value>
+    public int MaxDiscoveryBytes { get; init; } = 8 * 1024 * 1024;
+
+    /// <summary>Bytes that the answers of all clusters of the process may hold at the same time.</summary>
+    /// <value>Default 256 MiB; at least <see cref="MaxHeldBytesPerCluster"/>. Higher lets more large live reads run side by side.</value>
+    public long MaxHeldBytes { get; init; } = 256L * 1024 * 1024;
+
+    /// <summary>How much of <see cref="MaxHeldBytes"/> the answers of one cluster may hold.</summary>
+    /// <value>Default 64 MiB; at least <see cref="MaxResponseBytes"/>, so that one answer always fits.</value>
+    public long MaxHeldBytesPerCluster { get; init; } = 64L * 1024 * 1024;
+
+    /// <summary>Longest wait of an answer for room within these two.</summary>
+    /// <value>Default 2 seconds, below <see cref="RequestTimeout"/>, so that the failure says what was waited for.</value>
+    public TimeSpan MaxHeldWait { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Whether lists and watches ask for gzip too. Unary requests always do.</summary>
     /// <value>Default false: in one network the server compresses more slowly than the wire carries; switch it on over thin lines.</value>

@@ -27,6 +27,9 @@ public sealed record KubeRequest(HttpMethod Method, string Path)
     /// <value>Null: decided by the method (all but POST and PATCH, of PATCH only server-side apply).</value>
     public bool? Idempotent { get; init; }
 
+    /// <summary>The most that the answer may have; null for <see cref="KubeClientOptions.MaxResponseBytes"/>.</summary>
+    internal AnswerLimit? Limit { get; init; }
+
     internal bool MayRepeat => Idempotent ?? (Method != HttpMethod.Post
         && (Method != HttpMethod.Patch || ContentType?.StartsWith("application/apply-patch", StringComparison.Ordinal) == true));
 

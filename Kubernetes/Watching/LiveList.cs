@@ -39,7 +39,14 @@ public sealed record LiveListQuery(ResourceType Resource)
 /// <param name="ResourceVersion">Revision of the list.</param>
 /// <param name="Continue">Token of the next page; empty on the last.</param>
 /// <param name="RemainingItems">How many come after this page; null when the server does not say.</param>
-public sealed record LivePage(IReadOnlyList<ReadOnlyMemory<byte>> Items, string ResourceVersion, string Continue, long? RemainingItems);
+/// <remarks>Holds a part of the process's <see cref="AnswerBudget"/>: dispose it when the items are used.</remarks>
+public sealed record LivePage(IReadOnlyList<ReadOnlyMemory<byte>> Items, string ResourceVersion, string Continue, long? RemainingItems) : IDisposable
+{
+    internal AnswerHold? Hold { get; init; }
+
+    /// <summary>Gives back what the items hold of the process's budget.</summary>
+    public void Dispose() => Hold?.Dispose();
+}
 
 /// <summary>Reads straight from a member instead of from its mirror.</summary>
 public static class LiveReads
@@ -58,6 +65,8 @@ public static class LiveReads
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         var items = new List<ReadOnlyMemory<byte>>();
         long bytes = 0;
+        AnswerHold hold = client.BeginHold();
+        bool done = false;
         try
         {
             await using KubeStream stream = await client.OpenAsync(KubeRequest.Get(PathOf(query)) with { Timeout = timeout }, either.Token);
@@ -68,14 +77,23 @@ public static class LiveReads
             {
                 buffer.Commit(count);
                 buffer.Consume(page.Read(buffer.Unread));
+                await hold.GrowAsync(bytes + buffer.Unread.Length, either.Token);
             }
 
             page.Finish();
-            return new LivePage(items, page.ResourceVersion, page.Continue, page.RemainingItems);
+            done = true;
+            return new LivePage(items, page.ResourceVersion, page.Continue, page.RemainingItems) { Hold = hold };
         }
         catch (Exception e) when (e is IOException or HttpRequestException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
             throw new KubeException(ErrorClassifier.FromException(e, client.Connection.Server), e);
+        }
+        finally
+        {
+            if (!done)
+            {
+                hold.Dispose();
+            }
         }
 
         void Keep(ReadOnlySpan<byte> item)
@@ -104,7 +122,7 @@ public static class LiveReads
         ArgumentNullException.ThrowIfNull(client);
         ArgumentNullException.ThrowIfNull(resource);
         ArgumentException.ThrowIfNullOrEmpty(name);
-        KubeResponse response = await client.GetAsync(resource.PathOf(ns, name), cancellationToken);
+        using KubeResponse response = await client.GetAsync(resource.PathOf(ns, name), cancellationToken);
         int length = response.Body.Span.TrimEnd(" \r\n\t"u8).Length;
         JsonValueEnd end = default;
         return length > 0 && response.Body.Span[0] == '{' && end.Find(response.Body.Span[..length]) == length

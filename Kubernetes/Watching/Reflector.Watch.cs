@@ -272,7 +272,7 @@ public sealed partial class Reflector
     {
         try
         {
-            KubeResponse response = await _client.SendAsync(_requests.NewestRevision(), stop);
+            using KubeResponse response = await _client.SendAsync(_requests.NewestRevision(), stop);
             var page = new ListPageReader(_options.MaxObjectBytes, static _ => { });
             _ = page.Read(response.Body.Span);
             return Revision.Parse(page.ResourceVersion);

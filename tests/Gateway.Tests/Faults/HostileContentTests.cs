@@ -185,6 +185,41 @@ public sealed class HostileContentTests(FaultFixture fixture) : IClassFixture<Fa
     }
 
     [Fact]
+    public async Task Answers_WithoutEnd_AreProtocolErrorsOfTheirClusterAlone()
+    {
+        (string Name, string[] Paths, bool Compressed, string Phase)[] cases =
+        [
+            ("end-probe", ["/readyz"], false, "offline"),
+            ("end-bomb", ["/readyz"], true, "offline"),
+            ("end-all", ["/readyz", "/version", "/api", "/apis"], true, "offline"),
+            ("end-core", ["/api"], false, "degraded"),
+            ("end-apis", ["/apis"], true, "degraded"),
+        ];
+
+        await Task.WhenAll(cases.Select(async c =>
+        {
+            await using ScriptedMember member = await ScriptedMember.StartAsync(Kinds);
+            foreach (string path in c.Paths)
+            {
+                member.Endless[path] = c.Compressed;
+            }
+
+            (HttpStatusCode refused, JsonElement problem) = await fixture.TryRegisterAsync(c.Name, member.KubeconfigYaml());
+            Assert.True(refused == HttpStatusCode.UnprocessableEntity, $"{c.Name}: {problem}");
+            Assert.Contains("is larger than", problem.GetProperty("detail").GetString()!, StringComparison.Ordinal);
+            (HttpStatusCode taken, _) = await fixture.TryRegisterAsync(c.Name, member.KubeconfigYaml(), force: true);
+            Assert.Equal(HttpStatusCode.Created, taken);
+            JsonElement status = await Named(c.Name, fixture.UntilStatusAsync(c.Name, s => FaultFixture.Phase(s) == c.Phase));
+            Assert.Contains("is larger than", status.GetProperty("fault").GetProperty("message").GetString()!, StringComparison.Ordinal);
+            member.Endless.Clear();
+
+            await fixture.UntilStatusAsync(c.Name, s => FaultFixture.Phase(s) == "online");
+            await fixture.RemoveAsync(c.Name);
+        }));
+        await fixture.AssertWellAsync();
+    }
+
+    [Fact]
     public async Task Watch_SilentAfterBookmarks_IsStaleWithItsAgeUntilItSpeaks()
     {
         await using ScriptedMember member = await ScriptedMember.StartAsync(Kinds);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.IO.Compression;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -32,6 +33,9 @@ internal sealed class ScriptedMember : IAsyncDisposable
 
     /// <summary>Bodies by path; they come before everything else.</summary>
     public ConcurrentDictionary<string, byte[]> Answers { get; } = new();
+
+    /// <summary>Paths whose answers never end; with true they are gzip of nothing but spaces.</summary>
+    public ConcurrentDictionary<string, bool> Endless { get; } = new();
 
     /// <summary>Items of lists by path, as JSON.</summary>
     public ConcurrentDictionary<string, string[]> Items { get; } = new();
@@ -103,6 +107,10 @@ internal sealed class ScriptedMember : IAsyncDisposable
         {
             await WatchAsync(http, path);
         }
+        else if (Endless.TryGetValue(path, out bool compressed))
+        {
+            await AnswerEndlesslyAsync(http, compressed);
+        }
         else if (Answers.TryGetValue(path, out byte[]? scripted))
         {
             await response.Body.WriteAsync(scripted, http.RequestAborted);
@@ -132,6 +140,25 @@ internal sealed class ScriptedMember : IAsyncDisposable
         else
         {
             response.StatusCode = 404;
+        }
+    }
+
+    private async Task AnswerEndlesslyAsync(HttpContext http, bool compressed)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, _stop.Token);
+        byte[] piece = Encoding.ASCII.GetBytes(new string(' ', 256 * 1024));
+        try
+        {
+            http.Response.Headers.ContentEncoding = compressed ? "gzip" : "";
+            await using Stream body = compressed ? new GZipStream(http.Response.Body, CompressionLevel.Fastest) : http.Response.Body;
+            while (true)
+            {
+                await body.WriteAsync(piece, either.Token);
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException or InvalidOperationException)
+        {
+            // The client has had enough, or the test is over.
         }
     }
 

@@ -20,6 +20,11 @@ internal static class ConnectionChecks
             return "The server is missing; it must be a URL such as https://10.0.0.1:6443.";
         }
 
+        if (HasBreak(text.AsSpan().Trim()))
+        {
+            return "The server URL holds spaces, line breaks or control characters; it must look like https://10.0.0.1:6443.";
+        }
+
         // kubectl takes a bare host for http; a typing error is likelier than that wish.
         if (!Uri.TryCreate(text.Trim(), UriKind.Absolute, out Uri? url) || url.Scheme is not ("https" or "http") || url.Host.Length == 0)
         {
@@ -43,7 +48,7 @@ internal static class ConnectionChecks
     public static string? CheckProxy(string text, out Uri? proxy)
     {
         proxy = null;
-        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? url) || url.Scheme is not ("http" or "https" or "socks5") || url.Host.Length == 0)
+        if (HasBreak(text) || !Uri.TryCreate(text, UriKind.Absolute, out Uri? url) || url.Scheme is not ("http" or "https" or "socks5") || url.Host.Length == 0)
         {
             return "The proxy is not an http, https or socks5 URL.";
         }
@@ -51,6 +56,12 @@ internal static class ConnectionChecks
         proxy = url;
         return null;
     }
+
+    /// <summary>The name goes into TLS and into a header: a DNS name or an address.</summary>
+    public static string? CheckServerName(string name) =>
+        Uri.CheckHostName(name) is UriHostNameType.Dns or UriHostNameType.IPv4 or UriHostNameType.IPv6
+            ? null
+            : "The TLS server name (tls-server-name) is neither a DNS name nor an IP address; it must be one that the server's certificate holds.";
 
     public static string? CheckToken(string token)
     {
@@ -122,6 +133,7 @@ internal static class ConnectionChecks
     {
         string?[] faults =
         [
+            connection.TlsServerName is { } name ? CheckServerName(name) : null,
             connection.CertificateAuthorityPem is { } authority ? CheckAuthority(authority) : null,
             connection.CertificateAuthorityPem is not null && connection.InsecureSkipTlsVerify
                 ? "A certificate authority and insecure-skip-tls-verify exclude each other; remove one."
@@ -130,6 +142,19 @@ internal static class ConnectionChecks
             connection.Credentials.Token is TokenSource.Fixed token ? CheckToken(token.Token) : null,
         ];
         return [.. faults.OfType<string>()];
+    }
+
+    private static bool HasBreak(ReadOnlySpan<char> text)
+    {
+        foreach (char c in text)
+        {
+            if (char.IsControl(c) || char.IsWhiteSpace(c))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static string Shorten(string text) => text.Length <= 80 ? text : string.Concat(text.AsSpan(0, 80), "…");

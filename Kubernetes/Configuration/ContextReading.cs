@@ -78,11 +78,17 @@ internal sealed class ContextReading(string source, string context, KubeconfigOp
             Fault($"{at}.proxy-url", proxyFault);
         }
 
+        string? serverName = Text(cluster, "tls-server-name") is { Length: > 0 } given ? given : null;
+        if (serverName is not null && ConnectionChecks.CheckServerName(serverName) is { } nameFault)
+        {
+            Fault($"{at}.tls-server-name", nameFault);
+        }
+
         return server is null ? null : new ClusterConnection(server)
         {
             CertificateAuthorityPem = authority,
             InsecureSkipTlsVerify = insecure,
-            TlsServerName = Text(cluster, "tls-server-name"),
+            TlsServerName = serverName,
             Proxy = proxy,
         };
     }

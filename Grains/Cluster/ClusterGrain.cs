@@ -251,6 +251,11 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
             };
         }
 
+        if (RegistrationRules.ChangesNothing(entry, request))
+        {
+            return new ClusterReply { Cluster = entry };
+        }
+
         ClusterEntry changed = entry with
         {
             Generation = entry.Generation + 1,

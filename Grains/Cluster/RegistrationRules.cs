@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using MultiCluster.Clusters;
+using MultiCluster.Fleet;
 using MultiCluster.Kubernetes.Selectors;
 
 namespace MultiCluster.Grains.Cluster;
@@ -11,6 +13,18 @@ internal static class RegistrationRules
 
     public static ClusterFault? Check(string name, IReadOnlyDictionary<string, string>? labels, MirrorScope? scope)
         => CheckName(name) ?? CheckLabels(labels) ?? (scope is null ? null : KindSelection.Check(scope));
+
+    /// <summary>Whether the request leaves a registration as it is.</summary>
+    public static bool ChangesNothing(ClusterEntry entry, UpdateCluster request)
+        => (request.Labels is null || request.Labels.SequenceEqual(entry.Labels))
+            && (request.Enabled ?? entry.Enabled) == entry.Enabled
+            && (request.Mirror is null || IsSame(request.Mirror, entry.Mirror));
+
+    private static bool IsSame(MirrorScope one, MirrorScope other)
+        => IsSame(one.Include, other.Include) && IsSame(one.Exclude, other.Exclude) && one.SecretData == other.SecretData && one.ByteBudget == other.ByteBudget;
+
+    private static bool IsSame(ImmutableArray<string> one, ImmutableArray<string> other)
+        => (one.IsDefault ? [] : one).SequenceEqual(other.IsDefault ? [] : other);
 
     private static ClusterFault? CheckName(string name) => LabelSyntax.IsDnsLabel(name)
         ? null

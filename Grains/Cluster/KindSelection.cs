@@ -14,7 +14,7 @@ internal static class KindPattern
         ReadOnlySpan<char> rest = pattern.StartsWith("*.", StringComparison.Ordinal) ? pattern.AsSpan(2) : pattern;
         return pattern == "*" || LabelSyntax.IsDnsSubdomain(rest)
             ? null
-            : "must be a group-resource such as pods or deployments.apps, *.example.com for a group, or * for every kind";
+            : "must be a group-resource such as pods or deployments.apps, *.example.com for a group, or * for every kind; at most 253 characters";
     }
 
     public static bool Matches(string pattern, ResourceType type)
@@ -48,16 +48,27 @@ internal static class KindSelection
         return new SelectedKinds(mirrored.DrainToImmutable(), leftOut.DrainToImmutable());
     }
 
+    // Far more than any cluster serves, and few enough to travel with every registration.
+    private const int MaxPatterns = 1_000;
+
+    private const int MaxShown = 80;
+
     /// <summary>What is wrong with a scope; null where nothing is.</summary>
     public static ClusterFault? Check(MirrorScope scope)
     {
         foreach ((string field, ImmutableArray<string> patterns) in new[] { ("mirror.include", scope.Include), ("mirror.exclude", scope.Exclude) })
         {
+            if (!patterns.IsDefault && patterns.Length > MaxPatterns)
+            {
+                return ClusterFaults.Invalid(field, $"There may be at most {MaxPatterns} entries, and these are {patterns.Length}; name groups such as *.example.com instead.");
+            }
+
             foreach (string pattern in patterns.IsDefault ? [] : patterns)
             {
                 if (KindPattern.Check(pattern) is { } wrong)
                 {
-                    return ClusterFaults.Invalid(field, $"'{pattern}' {wrong}.");
+                    string shown = pattern.Length <= MaxShown ? pattern : string.Concat(pattern.AsSpan(0, MaxShown), "…");
+                    return ClusterFaults.Invalid(field, $"'{shown}' {wrong}.");
                 }
             }
         }

@@ -39,6 +39,22 @@ public sealed record ConnectionInput
     /// <summary>Proxy.</summary>
     public string? ProxyUrl { get; init; }
 
+    /// <summary>Names of the parts that are given beside kubeconfig and context.</summary>
+    internal string[] Parts =>
+    [
+        .. new (string Name, bool Given)[]
+        {
+            ("server", Server is not null),
+            ("certificateAuthority", CertificateAuthority is not null),
+            ("token", Token is not null),
+            ("clientCertificate", ClientCertificate is not null),
+            ("clientKey", ClientKey is not null),
+            ("tlsServerName", TlsServerName is not null),
+            ("insecureSkipTlsVerify", InsecureSkipTlsVerify),
+            ("proxyUrl", ProxyUrl is not null),
+        }.Where(part => part.Given).Select(part => part.Name),
+    ];
+
     /// <inheritdoc/>
     public override string ToString() => "ConnectionInput";
 }
@@ -72,9 +88,9 @@ public sealed class ConnectionSealer(IDataProtectionProvider protection, TimePro
 
     private ClusterConnection? FromKubeconfig(ConnectionInput input, ImmutableArray<ClusterFault>.Builder faults)
     {
-        if (input.Server is not null || input.Token is not null || input.ClientCertificate is not null || input.CertificateAuthority is not null)
+        if (input.Parts is { Length: > 0 } parts)
         {
-            faults.Add(Fault("connection", "Give either a kubeconfig or server and credentials, not both."));
+            faults.Add(Fault("connection", $"Give either a kubeconfig or server and credentials, not both: beside the kubeconfig there {(parts.Length == 1 ? "is" : "are")} {string.Join(", ", parts)}."));
             return null;
         }
 
@@ -93,6 +109,12 @@ public sealed class ConnectionSealer(IDataProtectionProvider protection, TimePro
 
     private static ClusterConnection? FromParts(ConnectionInput input, ImmutableArray<ClusterFault>.Builder faults)
     {
+        if (input.Context is not null)
+        {
+            faults.Add(Fault("connection", "A context is one of a kubeconfig, and there is none; give the kubeconfig or leave the context out."));
+            return null;
+        }
+
         if (string.IsNullOrWhiteSpace(input.Server))
         {
             faults.Add(Fault("connection", "Give a kubeconfig, or the server's URL with a token or a client certificate."));
@@ -113,7 +135,7 @@ public sealed class ConnectionSealer(IDataProtectionProvider protection, TimePro
 
         Uri? proxy = null;
         if (input.ProxyUrl is { } text
-            && (!Uri.TryCreate(text, UriKind.Absolute, out proxy) || proxy.Scheme is not ("http" or "https" or "socks5")))
+            && (text.Any(char.IsControl) || !Uri.TryCreate(text, UriKind.Absolute, out proxy) || proxy.Scheme is not ("http" or "https" or "socks5")))
         {
             faults.Add(Fault("connection.proxy_url", "The proxy is not an http, https or socks5 URL."));
             return null;

@@ -43,7 +43,12 @@ public static class GatewaySetup
             o.MaxSendMessageSize = MaxMessageBytes;
             o.Interceptors.Add<ErrorInterceptor>();
         });
-        services.AddGrpcHealthChecks();
+        services.AddGrpcHealthChecks(o =>
+        {
+            // Clients ask for the service that they call; each is as well as the whole.
+            o.Services.Map(V1.ClusterService.Descriptor.FullName, _ => true);
+            o.Services.Map(V1.ResourceService.Descriptor.FullName, _ => true);
+        });
         services.AddGrpcReflection();
         services.AddHttpSurface();
         services.AddFleetReadiness();

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.WebUtilities;
 using MultiCluster.Clusters;
 using MultiCluster.Gateway.Clusters;
 using MultiCluster.Gateway.Reads;
+using MultiCluster.Gateway.Security;
 using MultiCluster.Reads;
 
 namespace MultiCluster.Gateway.Http;
@@ -56,7 +57,7 @@ internal static class Problems
         HttpContext http = context.HttpContext;
         (string title, string detail) = http.Response.StatusCode switch
         {
-            401 => ("Not authenticated.", "Send the header 'Authorization: Bearer TOKEN'. The administrator's token is in the file admin-token of the service's data directory."),
+            401 => ("Not authenticated.", BearerAuthentication.Hint),
             403 => ("Not allowed.", "This token may not do that."),
             404 => ("No such path.", "GET /v1/openapi.json describes every path there is."),
             405 => ("No such method.", $"This path does not take {http.Request.Method}; it takes {http.Response.Headers.Allow}."),

@@ -19,6 +19,14 @@ internal sealed class BearerAuthentication(
     /// <summary>Group of those who may do everything.</summary>
     public const string AdministratorsGroup = "multicluster:admins";
 
+    /// <summary>What somebody without a token is told; ASCII without '%', so that it is a <c>grpc-message</c> as it stands.</summary>
+    public const string Hint =
+        "Send the header 'Authorization: Bearer TOKEN'. The administrator's token is in the file admin-token of the service's data directory.";
+
+    private const string GrpcContentType = "application/grpc";
+
+    private const string GrpcUnauthenticated = "16";
+
     private const string Prefix = "Bearer ";
 
     // No token of ours is longer; a longer one costs no hashing.
@@ -49,6 +57,16 @@ internal sealed class BearerAuthentication(
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
+        if (Request.ContentType?.StartsWith(GrpcContentType, StringComparison.OrdinalIgnoreCase) == true)
+        {
+            // To a gRPC client the status of a call is what these say; of an HTTP 401 it would show a guess and no text.
+            Response.StatusCode = 200;
+            Response.ContentType = GrpcContentType;
+            Response.Headers["grpc-status"] = GrpcUnauthenticated;
+            Response.Headers["grpc-message"] = Hint;
+            return Task.CompletedTask;
+        }
+
         Response.StatusCode = 401;
         Response.Headers[HeaderNames.WWWAuthenticate] = "Bearer realm=\"multicluster\"";
         return Task.CompletedTask;

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using Google.Protobuf;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -212,9 +213,15 @@ internal sealed partial class HttpServerCall(HttpContext http, ServiceSettings s
         {
             return await read;
         }
-        catch (BadHttpRequestException e)
+        catch (RpcException e)
         {
-            throw new RpcException(new Status(StatusCode.Internal, "The request body cannot be read.", e));
+            throw new RequestFaultException(e.Status.DebugException is InvalidProtocolBufferException
+                ? new Status(StatusCode.InvalidArgument, "The request is not the protobuf message that this method takes.")
+                : new Status(e.StatusCode, e.Status.Detail));
+        }
+        catch (BadHttpRequestException)
+        {
+            throw new RequestFaultException(new Status(StatusCode.Internal, "The request body cannot be read."));
         }
         catch (IOException e)
         {
@@ -427,6 +434,12 @@ internal sealed partial class HttpServerCall(HttpContext http, ServiceSettings s
                 http.Response.Headers[GrpcNames.AcceptEncodingHeader] = GrpcNames.AcceptedEncodings;
             }
 
+            if (known is RequestFaultException)
+            {
+                LogRequestBroken(logger, method.FullName, known.StatusCode, known.Status.Detail);
+                return known.Status;
+            }
+
             LogCallFailed(logger, method.FullName, known.StatusCode, known.Status.Detail, known.Status.DebugException);
             return known.Status;
         }
@@ -471,6 +484,9 @@ internal sealed partial class HttpServerCall(HttpContext http, ServiceSettings s
     [LoggerMessage(7503, LogLevel.Information, "{Method}: ended with {Code}: {Detail}", EventName = "GrpcCallFailed")]
     private static partial void LogCallFailed(ILogger logger, string method, StatusCode code, string detail, Exception? exception);
 
+    [LoggerMessage(7507, LogLevel.Debug, "{Method}: the client sent what cannot be read, {Code}: {Detail}", EventName = "GrpcRequestBroken")]
+    private static partial void LogRequestBroken(ILogger logger, string method, StatusCode code, string detail);
+
     [LoggerMessage(7504, LogLevel.Debug, "{Method}: cancelled by the client.", EventName = "GrpcCallCancelled")]
     private static partial void LogCallCancelled(ILogger logger, string method);
 
@@ -480,6 +496,9 @@ internal sealed partial class HttpServerCall(HttpContext http, ServiceSettings s
     [LoggerMessage(7506, LogLevel.Error, "{Method}: a cancellation callback threw when the deadline passed.", EventName = "GrpcCancellationThrew")]
     private static partial void LogCancellationThrew(ILogger logger, Exception exception, string method);
 }
+
+/// <summary>The client sent what is no message: its fault alone, told to it and at debug level, with no stack of ours.</summary>
+internal sealed class RequestFaultException(Status status) : RpcException(status);
 
 /// <summary>What a handler gets that writes on after the end; it need not be logged as a fault of the handler.</summary>
 internal sealed class CallEndedException() : InvalidOperationException("Can't write the message because the call has ended.");

@@ -1,9 +1,12 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
 using Google.Protobuf;
 using Grpc.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using MultiCluster.Engine.Grpc.Wire;
 using MultiCluster.Engine.Tests.Grpc.Protos;
 
@@ -31,7 +34,7 @@ public sealed class HostileRequestTests : IAsyncLifetime
         { "two messages where one is wanted", [.. Frame([]), .. Frame([])], StatusCode.Internal },
         { "bytes behind the message", [.. Frame([]), 7], StatusCode.Internal },
         { "a compressed flag of 2", [2, 0, 0, 0, 0], StatusCode.Internal },
-        { "a message that is no protobuf", Frame([0xFF, 0xFF, 0xFF, 0xFF]), StatusCode.Internal },
+        { "a message that is no protobuf", Frame([0xFF, 0xFF, 0xFF, 0xFF]), StatusCode.InvalidArgument },
         { "a declared length of 4 GB", [0, 0xFF, 0xFF, 0xFF, 0xFF, 1], StatusCode.ResourceExhausted },
         { "a declared length one above the limit", Header(0, 100_001), StatusCode.ResourceExhausted },
         { "compressed without an encoding", [1, 0, 0, 0, 1, 0], StatusCode.Internal },
@@ -45,6 +48,22 @@ public sealed class HostileRequestTests : IAsyncLifetime
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.True(expected == StatusOf(response), $"{what}: {StatusOf(response)} {MessageOf(response)}");
+    }
+
+    [Fact]
+    public async Task Body_ThatIsNoMessage_IsAtMostADebugLineWithoutAStack()
+    {
+        var log = new RecordingLog();
+        await using GrpcTestServer server = await GrpcTestServer.StartAsync(services: services => services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Debug).AddProvider(log)));
+        foreach (object[] bad in BadBodies())
+        {
+            using HttpRequestMessage request = NewRequest(new ByteArrayContent((byte[])bad[1]), "application/grpc");
+            request.RequestUri = new Uri(server.Address + "/probe.v1.Probe/Unary");
+            using HttpResponseMessage response = await Http.SendAsync(request).WaitAsync(Patience);
+        }
+
+        Assert.Equal(BadBodies().Count, log.Lines.Count(line => line.Event == "GrpcRequestBroken"));
+        Assert.DoesNotContain(log.Lines, line => line.Category.StartsWith("Grpc.", StringComparison.Ordinal) && (line.Level > LogLevel.Debug || line.HasException));
     }
 
     [Theory]
@@ -61,14 +80,14 @@ public sealed class HostileRequestTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Gzip_Truncated_IsInternal()
+    public async Task Gzip_Truncated_IsNoMessage()
     {
         byte[] whole = Gzip(new byte[5000]);
 
         using HttpResponseMessage response = await PostAsync(
             [.. Header(1, whole.Length - 10), .. whole.AsSpan(0, whole.Length - 10)], h => h.Add("grpc-encoding", "gzip"));
 
-        Assert.Equal(StatusCode.Internal, StatusOf(response));
+        Assert.Equal(StatusCode.InvalidArgument, StatusOf(response));
     }
 
     [Fact]
@@ -258,6 +277,34 @@ public sealed class HostileRequestTests : IAsyncLifetime
         using HttpRequestMessage request = NewRequest(new ByteArrayContent(body), contentType);
         headers?.Invoke(request.Headers);
         return await Http.SendAsync(request).WaitAsync(Patience);
+    }
+
+    private sealed record LoggedLine(string Category, LogLevel Level, string? Event, bool HasException);
+
+    /// <summary>Keeps every line. Thread-safe.</summary>
+    private sealed class RecordingLog : ILoggerProvider
+    {
+        private readonly ConcurrentQueue<LoggedLine> _lines = new();
+
+        public IReadOnlyCollection<LoggedLine> Lines => _lines;
+
+        public ILogger CreateLogger(string categoryName) => new Category(categoryName, _lines);
+
+        public void Dispose()
+        {
+            // The lines are read after the server has stopped, too.
+        }
+
+        private sealed class Category(string name, ConcurrentQueue<LoggedLine> lines) : ILogger
+        {
+            public IDisposable? BeginScope<TState>(TState state)
+                where TState : notnull => null;
+
+            public bool IsEnabled(LogLevel logLevel) => true;
+
+            public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+                lines.Enqueue(new LoggedLine(name, logLevel, eventId.Name, exception is not null));
+        }
     }
 
     private sealed class AbortedContent(byte[] start, CancellationTokenSource stop) : HttpContent

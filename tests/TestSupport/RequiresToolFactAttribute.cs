@@ -16,13 +16,14 @@ public sealed class RequiresToolFactAttribute : FactAttribute
     /// <summary>Runs <paramref name="tool"/> with <paramref name="trial"/>, which must exit with 0 when everything is there.</summary>
     /// <param name="tool">A program in PATH, or its full path.</param>
     /// <param name="trial">One argument line, such as <c>-c "import grpc"</c>.</param>
+    /// <param name="remedy">What to do where it is missing, as the beginning of a sentence that ends with "to run this test".</param>
     /// <param name="sourceFile">Filled in by the compiler.</param>
-    public RequiresToolFactAttribute(string tool, string trial, [CallerFilePath] string sourceFile = "")
+    public RequiresToolFactAttribute(string tool, string trial, string remedy = "Run .ci/install-test-clients", [CallerFilePath] string sourceFile = "")
     {
         string folder = Path.GetDirectoryName(sourceFile)!;
         if (!Answers.GetOrAdd((tool, trial, folder), static key => Works(key.Item1, key.Item2, key.Item3)))
         {
-            Skip = $"'{tool} {trial}' does not work here. Run .ci/install-test-clients to run this test.";
+            Skip = $"'{tool} {trial}' does not work here. {remedy} to run this test.";
         }
     }
 

@@ -63,7 +63,7 @@ public sealed partial class AlertTests
         Assert.Equal(Rules().Count(), Rules().Select(r => r.Text("alert")).Distinct().Count());
     }
 
-    [RequiresToolFact("promtool", "--version")]
+    [RequiresToolFact("promtool", "--version", "Install promtool, which is in the Debian package prometheus (its service is not needed),")]
     public async Task Alerts_FireWhenTheyShould_AndOnlyThen()
     {
         string folder = Directory.CreateTempSubdirectory("mc-deploy-").FullName;

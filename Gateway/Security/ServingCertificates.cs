@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -43,9 +44,17 @@ public sealed class ServingCertificates : IDisposable
     /// <param name="directory">Data directory; created if need be.</param>
     /// <param name="names">DNS names and IP addresses that clients may use, beside <c>localhost</c> and the loopback addresses.</param>
     /// <param name="time">Clock.</param>
-    /// <exception cref="InvalidDataException">A file is there but cannot be read; its name and the remedy are in the message. Nothing is overwritten.</exception>
+    /// <exception cref="InvalidDataException">
+    /// A name is none, or a file is there but cannot be read; its name and the remedy are in the message. Nothing is overwritten.
+    /// </exception>
     public static ServingCertificates LoadOrCreate(string directory, IReadOnlyCollection<string> names, TimeProvider time)
     {
+        foreach (string name in names.Where(n => n.Length > 0 && !IsName(n)))
+        {
+            throw new InvalidDataException(
+                $"'{Shown(name)}' is neither a DNS name nor an IP address, so it cannot go into the serving certificate. Correct it or leave it out (--name, Service:Names).");
+        }
+
         SecurityFiles.EnsureDirectory(directory);
         DateTimeOffset now = time.GetUtcNow();
         using X509Certificate2 authority = Load(directory, "ca") ?? CreateAuthority(directory, now);
@@ -68,6 +77,28 @@ public sealed class ServingCertificates : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Serving.Dispose();
+
+    /// <summary>Whether a certificate can hold the text: an address, or a DNS name, whose first label may be <c>*</c>.</summary>
+    public static bool IsName(string text)
+    {
+        if (IPAddress.TryParse(text, out _))
+        {
+            return true;
+        }
+
+        try
+        {
+            // Names of other scripts go into certificates in their ASCII form, as browsers ask for them.
+            string name = new IdnMapping().GetAscii(text.StartsWith("*.", StringComparison.Ordinal) ? text[2..] : text);
+            return name.Length <= 253 && name.Split('.').All(label => label.Length is > 0 and <= 63 && label.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'));
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
+
+    private static string Shown(string name) => name.Length <= 80 ? name : string.Concat(name.AsSpan(0, 80), "…");
 
     private static X509Certificate2? Load(string directory, string name)
     {

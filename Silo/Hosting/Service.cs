@@ -116,11 +116,16 @@ public sealed class Service : IAsyncDisposable
                 builder.Configuration.AddConfiguration(configuration);
             }
 
+            LogSettings.Check(builder.Configuration);
             engine = await EngineSetup.CreateAsync(settings, builder.Configuration, data.Path, cancellationToken);
             secrets = api is null ? null : await ServiceSecrets.OpenAsync(engine, data.Path, CertificateNames(settings, api), cancellationToken);
             builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
             builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
             builder.Logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
+
+            // It tells with a stack what clients send that is no message; what fails on our side is told by the gateway's own interceptor.
+            builder.Logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.Critical);
+            LogSettings.QuietenHostileClients(builder.Logging);
             builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownDeadline);
             builder.Services.AddSingleton(TimeProvider.System);
             builder.Services.AddDataProtection().SetApplicationName("MultiCluster");
@@ -255,7 +260,7 @@ public sealed class Service : IAsyncDisposable
 
     private static IReadOnlyCollection<string> CertificateNames(ServiceSettings settings, IPEndPoint api) =>
         api.Address.Equals(IPAddress.Any) || api.Address.Equals(IPAddress.IPv6Any)
-            ? [.. settings.Names, Dns.GetHostName()]
+            ? [.. settings.Names, .. new[] { Dns.GetHostName() }.Where(ServingCertificates.IsName)]
             : [.. settings.Names, api.Address.ToString()];
 
     // What is bound to every address is called on loopback.

@@ -19,6 +19,11 @@ public sealed partial class StartFaultsTests : IDisposable
     [InlineData("""{"Mirror":{"PageSize":0}}""", "Mirror:PageSize must lie between 1 and 10000; it is 0.")]
     [InlineData("""{"Client":{"RequestTimeout":"-00:00:01"}}""", "Client:RequestTimeout must lie between 00:00:00.1000000 and 01:00:00")]
     [InlineData("""{"Health":{"ProbeIntervall":"00:00:05"}}""", "There is no setting Health:ProbeIntervall; the settings of Health are CheckTimeout")]
+    [InlineData("""{"Client":{"MaxHeldBytesPerCluster":1048576}}""", "Client:MaxHeldBytesPerCluster must be at least Client:MaxResponseBytes")]
+    [InlineData("""{"Client":{"MaxProbeBytes":1}}""", "Client:MaxProbeBytes must lie between 4096 and 16777216; it is 1.")]
+    [InlineData("""{"Logging":{"LogLevel":{"Default":"Loud"}}}""", "Logging:LogLevel:Default is 'Loud', and must be one of Trace, Debug, Information, Warning, Error, Critical, None.")]
+    [InlineData("""{"Logging":{"Console":{"LogLevel":{"MultiCluster":"Quiet"}}}}""", "Logging:Console:LogLevel:MultiCluster is 'Quiet'")]
+    [InlineData("""{"Service":{"Names":["a b"]}}""", "'a b' is neither a DNS name nor an IP address")]
     [InlineData("""{"Helth":{}}""", "There is no section 'Helth'")]
     [InlineData("""{"Health":""", "is not JSON")]
     public async Task Serve_WrongConfiguration_SaysWhichSetting(string json, string message)
@@ -31,6 +36,20 @@ public sealed partial class StartFaultsTests : IDisposable
         Assert.Equal(1, code);
         Assert.Contains(message, error, StringComparison.Ordinal);
         Assert.DoesNotMatch(StackLine(), error);
+    }
+
+    [Theory]
+    [InlineData("bad..name")]
+    [InlineData(".")]
+    [InlineData("*")]
+    [InlineData("a\nb")]
+    [InlineData("https://mc.example.com")]
+    public async Task Serve_NameThatIsNone_SaysWhichAndWhere(string name)
+    {
+        (int code, string error) = await RunAsync("--name", "mc.example.com", "--name", name);
+
+        Assert.Equal(1, code);
+        Assert.Equal($"'{name}' is neither a DNS name nor an IP address, so it cannot go into the serving certificate. Correct it or leave it out (--name, Service:Names).\n", error);
     }
 
     [Theory]

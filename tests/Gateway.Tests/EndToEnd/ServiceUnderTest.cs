@@ -1,6 +1,8 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Security;
+using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Grpc.Net.Client;
@@ -55,6 +57,17 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
         }
 
         return client;
+    }
+
+    /// <summary>A bare TLS connection, for what no client library sends.</summary>
+    public async Task<SslStream> ConnectAsync(SslApplicationProtocol protocol, CancellationToken stop)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
+        await socket.ConnectAsync(IPAddress.Loopback, Service.Address.Port, stop);
+        var tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
+        await tls.AuthenticateAsClientAsync(
+            new SslClientAuthenticationOptions { TargetHost = "localhost", ApplicationProtocols = [protocol], CertificateChainPolicy = Trust(Service.AuthorityPem) }, stop);
+        return tls;
     }
 
     public async Task RegisterAsync(SimulatedCluster cluster, string? region = null)
@@ -123,20 +136,12 @@ internal sealed class ServiceUnderTest : IAsyncDisposable
         }
     }
 
-    private static SocketsHttpHandler Handler(string authorityPem)
+    private static SocketsHttpHandler Handler(string authorityPem) => new() { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = Trust(authorityPem) } };
+
+    private static X509ChainPolicy Trust(string authorityPem) => new()
     {
-        X509Certificate2 authority = X509Certificate2.CreateFromPem(authorityPem);
-        return new SocketsHttpHandler
-        {
-            SslOptions = new SslClientAuthenticationOptions
-            {
-                CertificateChainPolicy = new X509ChainPolicy
-                {
-                    TrustMode = X509ChainTrustMode.CustomRootTrust,
-                    CustomTrustStore = { authority },
-                    RevocationMode = X509RevocationMode.NoCheck,
-                },
-            },
-        };
-    }
+        TrustMode = X509ChainTrustMode.CustomRootTrust,
+        CustomTrustStore = { X509Certificate2.CreateFromPem(authorityPem) },
+        RevocationMode = X509RevocationMode.NoCheck,
+    };
 }

@@ -58,7 +58,7 @@ public sealed class FleetReader
 
         ImmutableArray<ClusterEntry> clusters = selection.In(fleet);
         long revision = from?.Revision ?? Revision(fleet);
-        var fill = new PageFill(_calls, query, clusters, from, revision);
+        var fill = new PageFill(_calls, query, clusters, from, revision, _clock);
         await fill.RunAsync(_time, cancellationToken);
         FleetCoverage.ThrowIfInvalid(fill.Coverage);
         // Only of a member's own page: a mirror whose watch has just expired says Gone too, lists again, and is readable meanwhile.

@@ -12,7 +12,7 @@ namespace MultiCluster.Gateway.Reads;
 /// expect that many to be needed: a page that the first cluster fills costs one question, one whose objects are rare in a thousand clusters is asked for at the same
 /// time everywhere. Members themselves are asked all at the same time from the start, since one that hangs would keep the rest waiting until the deadline. Answers that came too much are dropped, and their memory with them.
 /// </remarks>
-internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableArray<ClusterEntry> clusters, ContinueToken? from, long revision)
+internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableArray<ClusterEntry> clusters, ContinueToken? from, long revision, FleetClock clock)
 {
     private const int FirstParallel = 1;
 
@@ -94,6 +94,7 @@ internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableAr
             (int answered, Task<ClusterPage> page) = await done.Reader.ReadAsync(caller);
             running--;
             answers[answered] = await page;
+            clock.Observe(answers[answered]!.Revision);
             waiting += answers[answered]!.Rows.Length;
             known++;
             rows += answers[answered]!.Rows.Length;

@@ -155,6 +155,9 @@ public sealed record ClusterPage
 
     /// <summary>Group-resource that the kind means in this cluster; empty where it is not served.</summary>
     [Id(5)] public string GroupResource { get; init; } = "";
+
+    /// <summary>How far the cluster's clock had come; whoever observes it draws no revision that lies before what the cluster can tell. 0 where it is not said.</summary>
+    [Id(6)] public long Revision { get; init; }
 }
 
 /// <summary>What objects are counted by.</summary>

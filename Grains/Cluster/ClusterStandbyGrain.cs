@@ -19,6 +19,11 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
     {
         ArgumentNullException.ThrowIfNull(order);
         services.Clock.Observe(order.Revision);
+        if (_standby is { } taken && !services.Clusters.Waits(taken))
+        {
+            _standby = null;   // its cluster came, and may have gone again: what that has now says nothing of this place
+        }
+
         if (_standby is { } other && (other.Entry.Uid != order.Entry.Uid || other.Entry.Generation != order.Entry.Generation))
         {
             await LetGoAsync();

@@ -86,6 +86,15 @@ public sealed class LocalClusters
         }
     }
 
+    /// <summary>Whether a standby still waits for its cluster.</summary>
+    internal bool Waits(ClusterStandby standby)
+    {
+        lock (_gate)
+        {
+            return _standbys.TryGetValue(standby.Entry.Name, out ClusterStandby? waiting) && waiting == standby;
+        }
+    }
+
     /// <summary>Takes a standby back that nobody wants. False where somebody has taken it.</summary>
     internal bool Withdraw(ClusterStandby standby)
     {

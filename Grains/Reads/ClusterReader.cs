@@ -105,6 +105,7 @@ internal sealed class ClusterReader(IClusterReadSource source, TimeProvider time
 
         return new ClusterPage
         {
+            Revision = source.Mirror.Clock.Now(),
             Coverage = coverage with { Items = rows.Count },
             Rows = found.DrainToImmutable(),
             Payload = writer.ToPayload(),

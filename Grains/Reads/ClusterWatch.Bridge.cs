@@ -56,11 +56,8 @@ internal sealed partial class ClusterWatch
             await Task.Delay(LookEvery, time, cancellationToken);
         }
 
-        if (known.Points.Any(static point => point.Version > 0) && Coverage(Catching(coverage)) is { } catching)
-        {
-            yield return _batch.Take(0, catching);
-        }
-
+        // What the mirror holds is whole. Only where the difference takes so long that the reader should hear something is it worth a word.
+        ClusterCoverage catching = Catching(coverage);
         _trail.Begin(known.Points);
         var owners = new ClusterMirror(source.Cluster, new MultiCluster.Fleet.FleetClock(time), time, new MirrorBounds { ByteBudget = OwnersBudget });
         foreach (MemberKindVersion kind in known.Owners)
@@ -77,7 +74,7 @@ internal sealed partial class ClusterWatch
             {
                 if (!isRead)
                 {
-                    yield return _batch.Take(0);
+                    yield return _batch.Take(0, Coverage(catching));
                 }
             }
 
@@ -106,7 +103,7 @@ internal sealed partial class ClusterWatch
                 {
                     if (!isRead)
                     {
-                        yield return TakeBetween(known, moment, last);
+                        yield return TakeBetween(known, moment, last, Coverage(catching));
                         continue;
                     }
 
@@ -197,7 +194,7 @@ internal sealed partial class ClusterWatch
     }
 
     /// <summary>What was collected so far: up to a key the watch stands at the moment, behind it where it stood.</summary>
-    private ClusterWatchBatch TakeBetween(WatchPosition known, MirrorMoment moment, ObjectKey? through)
+    private ClusterWatchBatch TakeBetween(WatchPosition known, MirrorMoment moment, ObjectKey? through, ClusterCoverage? news = null)
     {
         _spokeAt = time.GetTimestamp();
         if (_batch.IsEmpty)
@@ -207,7 +204,7 @@ internal sealed partial class ClusterWatch
 
         _trail.Begin(_set is { DependsOnOthers: true } ? [] : known.Points);
         _trail.Reach(moment.VersionOf(_set!.Type.GroupResource), through!.Value);
-        return _batch.Take(0, position: _trail.At(known.Stamp, known.PresentThrough) with { History = Guid.Empty });
+        return _batch.Take(0, news, position: _trail.At(known.Stamp, known.PresentThrough) with { History = Guid.Empty });
     }
 
     /// <summary>The watch cannot go on: the client lists again.</summary>

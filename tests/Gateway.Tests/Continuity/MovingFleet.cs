@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using MultiCluster.Clusters;
@@ -28,12 +29,11 @@ internal sealed class MovingFleet : IAsyncDisposable
     private readonly DirectoryInfo _states;
     private readonly LogCapture _log;
 
-    private MovingFleet(InProcessTestCluster host, DirectoryInfo states, LogCapture log)
+    private MovingFleet(InProcessTestCluster host, DirectoryInfo states, LogCapture log, FleetClock clock)
     {
         _host = host;
         _states = states;
         _log = log;
-        FleetClock clock = host.GetSiloServiceProvider().GetRequiredService<FleetClock>();
         View = new FleetView(host.Client, clock, TimeProvider.System, NullLogger<FleetView>.Instance);
         Reader = new FleetReader(host.Client, View, clock, TimeProvider.System, new Logger<FleetReader>(new LoggerFactory([log])));
     }
@@ -44,15 +44,31 @@ internal sealed class MovingFleet : IAsyncDisposable
 
     public string Log => string.Join('\n', _log.Lines.TakeLast(60));
 
-    public static async Task<MovingFleet> StartAsync(Action<MirrorOptions>? configure = null)
+    /// <summary>The silos.</summary>
+    public InProcessTestCluster Host => _host;
+
+    /// <param name="configure">Other options of the mirrors.</param>
+    /// <param name="silos">How many; more than one needs Orleans.</param>
+    /// <param name="timeOf">The clock of each silo by its number, and of the gateway by -1; null for the system's, and one clock for all.</param>
+    public static async Task<MovingFleet> StartAsync(Action<MirrorOptions>? configure = null, short silos = 1, Func<int, TimeProvider>? timeOf = null)
     {
         var log = new LogCapture();
         DirectoryInfo states = Directory.CreateTempSubdirectory("mc-moving-");
-        var builder = new InProcessTestClusterBuilder(1);
+        var keys = new EphemeralDataProtectionProvider();
+        var shared = new DurableDirectory(states.FullName);
+        int started = 0;
+        var builder = new InProcessTestClusterBuilder(silos);
         builder.ConfigureSilo((_, silo) =>
         {
             silo.UseFileStorage(states.FullName, "clusters");
-            silo.Services.AddSingleton<IDataProtectionProvider>(new EphemeralDataProtectionProvider());
+            silo.Services.RemoveAll<DurableDirectory>();
+            silo.Services.AddSingleton(shared);
+            if (timeOf is not null)
+            {
+                silo.Services.AddSingleton(new FleetClock(timeOf(started++)));
+            }
+
+            silo.Services.AddSingleton<IDataProtectionProvider>(keys);
             silo.Services.AddMultiClusterGrains();
             silo.Services.AddSingleton<ILoggerProvider>(log);
             silo.Services.Configure<HealthOptions>(health => health.ProbeInterval = TimeSpan.FromMilliseconds(100));
@@ -72,7 +88,8 @@ internal sealed class MovingFleet : IAsyncDisposable
         });
         InProcessTestCluster host = builder.Build();
         await host.DeployAsync().WaitAsync(Patience);
-        var fleet = new MovingFleet(host, states, log);
+        FleetClock clock = timeOf is null ? host.GetSiloServiceProvider().GetRequiredService<FleetClock>() : new FleetClock(timeOf(-1));
+        var fleet = new MovingFleet(host, states, log, clock);
         await fleet.View.StartAsync(CancellationToken.None).WaitAsync(Patience);
         return fleet;
     }

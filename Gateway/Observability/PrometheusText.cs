@@ -64,7 +64,7 @@ public sealed class PrometheusText : IDisposable
             // What is observed anew would otherwise keep the series of clusters that have left.
             foreach (Family family in _families.Values.Where(f => f.Type is FamilyType.ObservedGauge or FamilyType.ObservedCounter))
             {
-                family.Series.Clear();
+                family.Clear();
             }
         }
 
@@ -154,22 +154,9 @@ public sealed class PrometheusText : IDisposable
             return;
         }
 
-        string labels = Labels(tags);
-        lock (_gate)
+        if (!family.Record(value, tags))
         {
-            if (!family.Series.TryGetValue(labels, out Series? series))
-            {
-                if (family.Series.Count >= MaxSeries)
-                {
-                    Interlocked.Increment(ref _dropped);
-                    return;
-                }
-
-                series = new Series(family.Type == FamilyType.Histogram ? new long[Bounds.Length] : null);
-                family.Series.Add(labels, series);
-            }
-
-            series.Record(value, family.Type is FamilyType.Counter or FamilyType.UpDown);
+            Interlocked.Increment(ref _dropped);
         }
     }
 
@@ -261,19 +248,66 @@ public sealed class PrometheusText : IDisposable
         }
     }
 
+    /// <summary>The series of one name. Thread-safe.</summary>
     private sealed class Family(string name, string help, FamilyType type)
     {
+        private readonly Lock _gate = new();
+        private readonly SortedDictionary<string, Series> _series = new(StringComparer.Ordinal);
+
+        // By the tags as they come: what is measured thousands of times a second must not write its labels out each time.
+        private readonly Dictionary<KeyValuePair<string, object?>[], Series> _byTags = new(TagComparer.Instance);
+
         public FamilyType Type { get; } = type;
 
-        public SortedDictionary<string, Series> Series { get; } = new(StringComparer.Ordinal);
+        public void Clear()
+        {
+            lock (_gate)
+            {
+                _series.Clear();
+                _byTags.Clear();
+            }
+        }
+
+        /// <summary>Takes the value in; false when it would be a series too many.</summary>
+        public bool Record(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        {
+            lock (_gate)
+            {
+                if (!_byTags.GetAlternateLookup<ReadOnlySpan<KeyValuePair<string, object?>>>().TryGetValue(tags, out Series? series))
+                {
+                    string labels = Labels(tags);
+                    if (!_series.TryGetValue(labels, out series))
+                    {
+                        if (_series.Count >= MaxSeries)
+                        {
+                            return false;
+                        }
+
+                        series = new Series(Type == FamilyType.Histogram ? new long[Bounds.Length] : null);
+                        _series.Add(labels, series);
+                    }
+
+                    _byTags.Add(tags.ToArray(), series);
+                }
+
+                series.Record(value, Type is FamilyType.Counter or FamilyType.UpDown);
+                return true;
+            }
+        }
 
         public void WriteTo(StringBuilder text)
         {
-            if (Series.Count == 0)
+            lock (_gate)
             {
-                return;
+                if (_series.Count > 0)
+                {
+                    Write(text);
+                }
             }
+        }
 
+        private void Write(StringBuilder text)
+        {
             if (help.Length > 0)
             {
                 text.Append("# HELP ").Append(name).Append(' ').Append(help.Replace('\n', ' ')).Append('\n');
@@ -285,10 +319,52 @@ public sealed class PrometheusText : IDisposable
                 FamilyType.Counter or FamilyType.ObservedCounter => "counter",
                 _ => "gauge",
             }).Append('\n');
-            foreach ((string labels, Series series) in Series)
+            foreach ((string labels, Series series) in _series)
             {
                 series.WriteTo(text, name, labels);
             }
         }
+    }
+
+    private sealed class TagComparer
+        : IEqualityComparer<KeyValuePair<string, object?>[]>, IAlternateEqualityComparer<ReadOnlySpan<KeyValuePair<string, object?>>, KeyValuePair<string, object?>[]>
+    {
+        public static readonly TagComparer Instance = new();
+
+        public bool Equals(KeyValuePair<string, object?>[]? x, KeyValuePair<string, object?>[]? y) => ReferenceEquals(x, y) || (x is not null && y is not null && Equals(x.AsSpan(), y));
+
+        public bool Equals(ReadOnlySpan<KeyValuePair<string, object?>> alternate, KeyValuePair<string, object?>[] other)
+        {
+            if (alternate.Length != other.Length)
+            {
+                return false;
+            }
+
+            for (int i = 0; i < other.Length; i++)
+            {
+                if (alternate[i].Key != other[i].Key || !Equals(alternate[i].Value, other[i].Value))
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        }
+
+        public int GetHashCode(KeyValuePair<string, object?>[] obj) => GetHashCode(obj.AsSpan());
+
+        // One instrument names its tags alike; it is the values that differ.
+        public int GetHashCode(ReadOnlySpan<KeyValuePair<string, object?>> alternate)
+        {
+            var hash = default(HashCode);
+            foreach ((_, object? value) in alternate)
+            {
+                hash.Add(value);
+            }
+
+            return hash.ToHashCode();
+        }
+
+        public KeyValuePair<string, object?>[] Create(ReadOnlySpan<KeyValuePair<string, object?>> alternate) => alternate.ToArray();
     }
 }

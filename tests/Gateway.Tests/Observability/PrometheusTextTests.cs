@@ -64,6 +64,46 @@ public sealed class PrometheusTextTests
     }
 
     [Fact]
+    public void Write_LabelsOfOneText_AreOneSeries()
+    {
+        using var text = new PrometheusText();
+        using var meter = new Meter("MultiCluster.Test.Same");
+        Counter<int> counter = meter.CreateCounter<int>("test.same");
+        counter.Add(1, new KeyValuePair<string, object?>("code", 5));
+        counter.Add(1, new KeyValuePair<string, object?>("code", "5"));
+        counter.Add(1, new KeyValuePair<string, object?>("kind", "5"));
+        counter.Add(1);
+
+        string written = text.Write();
+
+        Assert.Contains("test_same_total 1\ntest_same_total{code=\"5\"} 2\ntest_same_total{kind=\"5\"} 1\n", written, StringComparison.Ordinal);
+    }
+
+    // What is measured at every call of a grain must not feed the garbage collector.
+    [Fact]
+    public void Record_KnownLabels_AllocatesNothing()
+    {
+        using var text = new PrometheusText();
+        using var meter = new Meter("MultiCluster.Test.Allocation");
+        Histogram<double> histogram = meter.CreateHistogram<double>("test.allocation", "s");
+        Record(1);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+
+        Record(1000);
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Contains("test_allocation_seconds_count{grain_type=\"cluster\",method=\"get\"} 1001\n", text.Write(), StringComparison.Ordinal);
+
+        void Record(int times)
+        {
+            for (int i = 0; i < times; i++)
+            {
+                histogram.Record(0.001, new KeyValuePair<string, object?>("grain_type", "cluster"), new KeyValuePair<string, object?>("method", "get"));
+            }
+        }
+    }
+
+    [Fact]
     public void Write_ForeignMeter_IsLeftOut()
     {
         using var text = new PrometheusText();

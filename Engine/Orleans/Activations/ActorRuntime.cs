@@ -28,8 +28,10 @@ internal sealed partial class ActorRuntime : IDisposable
         IOptions<GrainCollectionOptions> collection,
         GrainClasses classes,
         TimeProvider time,
-        ILogger<ActorRuntime> logger)
+        ILogger<ActorRuntime> logger,
+        IStreamListener? streams = null)
     {
+        Streams = streams;
         Services = services;
         Messaging = messaging.Value;
         Collection = collection.Value;
@@ -54,6 +56,9 @@ internal sealed partial class ActorRuntime : IDisposable
     public RuntimeClock Clock { get; }
 
     public ILogger Logger { get; }
+
+    /// <summary>Is told of streams; null where nobody wants to know.</summary>
+    public IStreamListener? Streams { get; }
 
     public GrainCatalog Catalog { get; }
 

@@ -15,15 +15,18 @@ internal abstract class GrainEnumerable<T> : IAsyncEnumerable<T>
 
     public GrainReference Target => _target;
 
+    public GrainMethod Method { get; private set; } = null!;
+
     /// <summary>The argument of type <see cref="CancellationToken"/>; methods that have none keep this one.</summary>
     public virtual CancellationToken Token => CancellationToken.None;
 
     /// <summary>Generated: calls the method with the arguments, and with this token in place of the caller's.</summary>
     public abstract IAsyncEnumerable<T> InvokeMethod(object grain, CancellationToken token);
 
-    public IAsyncEnumerable<T> Bind(GrainReference target)
+    public IAsyncEnumerable<T> Bind(GrainReference target, int method)
     {
         _target = target;
+        Method = target.Shared.Methods[method];
         return this;
     }
 

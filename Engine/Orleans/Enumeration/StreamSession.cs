@@ -106,6 +106,7 @@ internal sealed partial class StreamSession<T>(GrainEnumerable<T> source, Dictio
     {
         List<T> batch = [];
         bool last = false;
+        bool opens = _producer is null;
         try
         {
             if (_producer is null)
@@ -144,6 +145,7 @@ internal sealed partial class StreamSession<T>(GrainEnumerable<T> source, Dictio
         catch (Exception e) when (batch.Count == 0)
         {
             Volatile.Write(ref _lastPull, Runtime.Clock.Timestamp);
+            Tell(activation, opens, e);
             pull.Reject(e);
             await Close();
             return;
@@ -154,10 +156,24 @@ internal sealed partial class StreamSession<T>(GrainEnumerable<T> source, Dictio
         }
 
         Volatile.Write(ref _lastPull, Runtime.Clock.Timestamp);
+        Tell(activation, opens, failure: null);
         pull.Complete(batch, last);
         if (last)
         {
             await Close();
+        }
+    }
+
+    private void Tell(GrainActivation activation, bool opens, Exception? failure)
+    {
+        bool isCancelled = failure is OperationCanceledException && _stop.IsCancellationRequested;
+        if (opens)
+        {
+            Runtime.Streams?.OnOpened(activation, source.Method.Method, failure, isCancelled);
+        }
+        else if (failure is not null && !isCancelled)
+        {
+            Runtime.Streams?.OnBroken(activation, source.Method.Method, failure);
         }
     }
 

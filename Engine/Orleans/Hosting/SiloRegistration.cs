@@ -48,10 +48,7 @@ internal sealed class Silo : IHostedService
     public Silo(ActorRuntime runtime, IMeterFactory meters, IEnumerable<StartupTask> startupTasks, ReminderService? reminders = null)
     {
         (_runtime, _reminders, _startupTasks) = (runtime, reminders, startupTasks);
-        meters.Create("Microsoft.Orleans").CreateObservableGauge(
-            "orleans-grains",
-            () => runtime.Directory.CountByType.Select(c => new Measurement<int>(c.Value, new KeyValuePair<string, object?>("type", c.Key))),
-            description: "Activations in memory.");
+        ActivationMetrics.Publish(meters, runtime.Directory);
     }
 
     public async Task StartAsync(CancellationToken cancellationToken)

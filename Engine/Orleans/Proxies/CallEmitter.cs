@@ -59,16 +59,9 @@ internal sealed class CallEmitter
         }
 
         il.Emit(OpCodes.Ldarg_0);
-        if (Streams)
-        {
-            il.Emit(OpCodes.Callvirt, BaseMethod("Bind"));
-        }
-        else
-        {
-            il.Emit(OpCodes.Ldc_I4, _index);
-            il.Emit(OpCodes.Callvirt, BaseMethod(
-                _method.ReturnType == typeof(void) ? "SendAndForget" : IsTask(_method.ReturnType) ? "Send" : "SendValue"));
-        }
+        il.Emit(OpCodes.Ldc_I4, _index);
+        il.Emit(OpCodes.Callvirt, BaseMethod(
+            Streams ? "Bind" : _method.ReturnType == typeof(void) ? "SendAndForget" : IsTask(_method.ReturnType) ? "Send" : "SendValue"));
 
         il.Emit(OpCodes.Ret);
         reference.DefineMethodOverride(body, _method);

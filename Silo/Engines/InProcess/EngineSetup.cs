@@ -46,6 +46,7 @@ internal sealed class EngineSetup : IAsyncDisposable
     {
         builder.Services.AddDataProtection().PersistKeysToFileSystem(new DirectoryInfo(Path.Combine(_directory, DataDirectory.KeysFolder)));
         builder.UseOrleans(silo => silo.UseLocalhostClustering()
+            .AddGrainFigures()
             .UseFileStorage(Path.Combine(_directory, "state"), GrainsServiceCollectionExtensions.StorageName));
     }
 

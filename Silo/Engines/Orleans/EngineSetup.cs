@@ -167,6 +167,7 @@ internal sealed class EngineSetup : IAsyncDisposable
 
         // Nobody ever connects; the port that Orleans insists on is any free one of loopback.
         silo.Configure<EndpointOptions>(o => o.SiloListeningEndpoint = new IPEndPoint(IPAddress.Loopback, 0));
+        silo.AddGrainFigures();
         AddDashboard(silo);
     }
 
@@ -205,6 +206,7 @@ internal sealed class EngineSetup : IAsyncDisposable
         silo.Services.AddPlacementDirector<LoadPlacement, LoadPlacementDirector>();
         silo.Services.AddSingleton<PlacementStrategy, LoadPlacement>();
         silo.Services.AddHostedService<LoadMeter>();
+        silo.AddGrainFigures();
         silo.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
         silo.UseAdoNetReminderService(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
         silo.AddAdoNetGrainStorage(GrainsServiceCollectionExtensions.StorageName, options => options.Configure<Serializer>((o, serializer) =>
@@ -230,6 +232,7 @@ internal sealed class EngineSetup : IAsyncDisposable
     {
         client.Configure<ClusterOptions>(SetName);
         client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = SiloListAge);
+        client.AddGrainFigures();
         client.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
         if (_network.Dashboard)
         {

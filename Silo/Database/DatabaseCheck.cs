@@ -8,19 +8,34 @@ namespace MultiCluster.Silo.Database;
 /// The failure is the registration's: a silo without its database can take over no cluster and is not ready; a gateway goes on answering
 /// from the mirrors, so that for it this is a word to the operator only.
 /// </remarks>
-internal sealed class DatabaseCheck(NpgsqlDataSource database) : IHealthCheck
+internal sealed class DatabaseCheck(NpgsqlDataSource database, TimeProvider time) : IHealthCheck
 {
+    // Probes give up after three seconds, and then nobody would read what is wrong; and a gateway would be taken for unready for it.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         try
         {
-            await using NpgsqlCommand command = database.CreateCommand("SELECT 1");
-            await command.ExecuteScalarAsync(cancellationToken);
+            // Not by a token: to end a statement the driver asks the server, which is just what does not answer. It ends by its own timeouts.
+            await AskAsync().WaitAsync(Patience, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (NpgsqlException e)
         {
-            return new HealthCheckResult(context.Registration.FailureStatus, DatabaseException.From(e, database.ConnectionString).Message);
+            return Missing(e);
         }
+        catch (TimeoutException e)
+        {
+            return Missing(new NpgsqlException(e.Message, e));
+        }
+
+        HealthCheckResult Missing(NpgsqlException e) => new(context.Registration.FailureStatus, DatabaseException.From(e, database.ConnectionString).Message);
+    }
+
+    private async Task AskAsync()
+    {
+        await using NpgsqlCommand command = database.CreateCommand("SELECT 1");
+        await command.ExecuteScalarAsync(CancellationToken.None);
     }
 }

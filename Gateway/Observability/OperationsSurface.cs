@@ -22,7 +22,7 @@ internal static class OperationsSurface
     }
 
     public static void AddFleetReadiness(this IServiceCollection services) =>
-        services.AddHealthChecks().AddCheck<FleetKnownCheck>("fleet", tags: [ReadyTag]);
+        services.AddHealthChecks().AddCheck<FleetCheck>("fleet", tags: [ReadyTag]);
 
     public static void Map(IApplicationBuilder app)
     {
@@ -79,14 +79,4 @@ internal static class OperationsSurface
         http.Response.ContentType = type;
         http.Response.Headers.CacheControl = "no-store";
         return http.Response.WriteAsync(text, http.RequestAborted);
-    }
-
-    /// <summary>Ready once this gateway has heard from the fleet; before, every read would say that there are no clusters.</summary>
-    private sealed class FleetKnownCheck(FleetView fleet) : IHealthCheck
-    {
-        public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-            Task.FromResult(fleet.Current.IsKnown
-                ? HealthCheckResult.Healthy()
-                : HealthCheckResult.Unhealthy("has not been heard of yet; the silo may still be starting"));
-    }
-}
+    }}

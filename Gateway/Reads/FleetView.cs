@@ -62,8 +62,16 @@ public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, Ti
     private FleetSnapshot _current = FleetSnapshot.Empty;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    // No time that a clock gives out, since it begins with the machine.
+    private const long NotLost = long.MinValue;
+
+    private long _lostAt = NotLost;
+
     /// <summary>The latest snapshot.</summary>
     public FleetSnapshot Current => Volatile.Read(ref _current);
+
+    /// <summary>How long the fleet could not be watched, so that <see cref="Current"/> is that old; null while it is watched, or has not been tried yet.</summary>
+    public TimeSpan? LostFor => Interlocked.Read(ref _lostAt) is var since && since == NotLost ? null : time.GetElapsedTime(since);
 
     /// <summary>Completes with the first snapshot of at least this version; read your own registrations with it.</summary>
     public async Task<FleetSnapshot> WaitForVersionAsync(long version, CancellationToken cancellationToken)
@@ -118,6 +126,7 @@ public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, Ti
                 {
                     Apply(change);
                     backoff = FirstBackoff;
+                    Interlocked.Exchange(ref _lostAt, NotLost);
                 }
 
                 LogLost(logger, null, backoff);
@@ -130,6 +139,9 @@ public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, Ti
             {
                 LogLost(logger, e, backoff);
             }
+
+            // The first failure is the one since when nothing was heard.
+            Interlocked.CompareExchange(ref _lostAt, time.GetTimestamp(), NotLost);
 
             // Up to half of it at random, so that many gateways do not come back in step.
             TimeSpan wait = backoff * (0.5 + (Random.Shared.NextDouble() * 0.5));

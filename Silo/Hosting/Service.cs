@@ -126,7 +126,13 @@ public sealed class Service : IAsyncDisposable
             // It tells with a stack what clients send that is no message; what fails on our side is told by the gateway's own interceptor.
             builder.Logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.Critical);
             LogSettings.QuietenHostileClients(builder.Logging);
-            builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = ShutdownDeadline);
+            builder.Services.Configure<HostOptions>(o =>
+            {
+                o.ShutdownTimeout = ShutdownDeadline;
+
+                // A gateway answers its operators while it still looks for a silo; everything else must be whole before it listens.
+                o.ServicesStartConcurrently = settings.Role == ServiceRole.Gateway;
+            });
             builder.Services.AddSingleton(TimeProvider.System);
             builder.Services.AddDataProtection().SetApplicationName("MultiCluster");
             builder.WebHost.UseKestrelHttpsConfiguration();

@@ -232,6 +232,7 @@ internal sealed class EngineSetup : IAsyncDisposable
     {
         client.Configure<ClusterOptions>(SetName);
         client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = SiloListAge);
+        client.UseConnectionRetryFilter<SiloConnectionRetry>();
         client.AddGrainFigures();
         client.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
         if (_network.Dashboard)

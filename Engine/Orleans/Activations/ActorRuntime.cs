@@ -29,9 +29,9 @@ internal sealed partial class ActorRuntime : IDisposable
         GrainClasses classes,
         TimeProvider time,
         ILogger<ActorRuntime> logger,
-        IStreamListener? streams = null)
+        ICallListener? listener = null)
     {
-        Streams = streams;
+        Listener = listener;
         Services = services;
         Messaging = messaging.Value;
         Collection = collection.Value;
@@ -57,8 +57,8 @@ internal sealed partial class ActorRuntime : IDisposable
 
     public ILogger Logger { get; }
 
-    /// <summary>Is told of streams; null where nobody wants to know.</summary>
-    public IStreamListener? Streams { get; }
+    /// <summary>Is told of calls and streams; null where nobody wants to know.</summary>
+    public ICallListener? Listener { get; }
 
     public GrainCatalog Catalog { get; }
 

@@ -11,6 +11,7 @@ internal abstract partial class Call : MailItem, IInvokable
     private CancellationTokenSource? _cancellation;
     private CancellationTokenRegistration _registration;
     private GrainActivation? _host;
+    private long _startedAt;
 
     public GrainReference Target { get; private set; } = null!;
 
@@ -84,6 +85,11 @@ internal abstract partial class Call : MailItem, IInvokable
             return;
         }
 
+        if (activation.Runtime.Listener is not null)
+        {
+            _startedAt = activation.Runtime.Time.GetTimestamp();
+        }
+
         Orleans.IIncomingGrainCallFilter[] filters = activation.Runtime.IncomingFilters;
         object grain = activation.GrainInstance!;
         if (filters.Length == 0 && !activation.Class.FiltersItself)
@@ -106,6 +112,7 @@ internal abstract partial class Call : MailItem, IInvokable
 
     protected void Fail(GrainActivation activation, Exception e)
     {
+        Tell(activation, e);
         if (Method.IsOneWay)
         {
             LogOneWayFailed(activation.Runtime.Logger, e, Method, activation.GrainId);
@@ -120,6 +127,14 @@ internal abstract partial class Call : MailItem, IInvokable
 
         Reject(e);
     }
+
+    /// <summary>Tells who listens how the call has ended; before its caller is told, who may look at once.</summary>
+    protected void Tell(GrainActivation activation, Exception? failure) => activation.Runtime.Listener?.OnEnded(
+        activation,
+        Method.Method,
+        activation.Runtime.Time.GetElapsedTime(_startedAt),
+        failure,
+        failure is OperationCanceledException && HasToken && Token.IsCancellationRequested);
 
     /// <summary>Takes in what the caller's side needs, and sends.</summary>
     protected void Prepare(GrainReference target, int method)
@@ -186,6 +201,7 @@ internal abstract partial class Call : MailItem, IInvokable
         {
             var context = new IncomingCallContext(this, activation, filters);
             await context.Invoke();
+            Tell(activation, failure: null);
             CompleteBoxed(context.Result);
         }
         catch (Exception e)
@@ -268,6 +284,7 @@ internal abstract class VoidCall : Call
             return;
         }
 
+        Tell(activation, failure: null);
         _done.TrySetResult();
         Finish(activation, wasLong: false);
     }
@@ -277,6 +294,7 @@ internal abstract class VoidCall : Call
         try
         {
             await running;
+            Tell(activation, failure: null);
             _done.TrySetResult();
         }
         catch (Exception e)
@@ -345,6 +363,7 @@ internal abstract class ResultCall<T> : Call
             return;
         }
 
+        Tell(activation, failure: null);
         _done.TrySetResult(result);
         Finish(activation, wasLong: false);
     }
@@ -353,7 +372,9 @@ internal abstract class ResultCall<T> : Call
     {
         try
         {
-            _done.TrySetResult(await running);
+            T result = await running;
+            Tell(activation, failure: null);
+            _done.TrySetResult(result);
         }
         catch (Exception e)
         {

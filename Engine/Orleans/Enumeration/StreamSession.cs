@@ -169,11 +169,11 @@ internal sealed partial class StreamSession<T>(GrainEnumerable<T> source, Dictio
         bool isCancelled = failure is OperationCanceledException && _stop.IsCancellationRequested;
         if (opens)
         {
-            Runtime.Streams?.OnOpened(activation, source.Method.Method, failure, isCancelled);
+            Runtime.Listener?.OnOpened(activation, source.Method.Method, failure, isCancelled);
         }
         else if (failure is not null && !isCancelled)
         {
-            Runtime.Streams?.OnBroken(activation, source.Method.Method, failure);
+            Runtime.Listener?.OnBroken(activation, source.Method.Method, failure);
         }
     }
 

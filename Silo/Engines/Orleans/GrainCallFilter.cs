@@ -1,10 +1,11 @@
 using System.Reflection;
+using MultiCluster.Silo.Observability;
 using Orleans;
 using Orleans.Serialization.Invocation;
 
-namespace MultiCluster.Silo.Observability;
+namespace MultiCluster.Silo.Engines;
 
-/// <summary>Measures every call of our grains on the side of the grain. Streams are none of its business: each engine carries them in its own way.</summary>
+/// <summary>Measures every call of our grains on the side of the grain; streams are the business of <see cref="StreamCallFilter"/>.</summary>
 /// <remarks>The time begins with the call's turn; what it waited for that before shows in the mailbox.</remarks>
 internal sealed class GrainCallFilter(GrainMetrics metrics, TimeProvider time) : IIncomingGrainCallFilter
 {

@@ -8,5 +8,5 @@ if (await SystemPrograms.TryRunAsync(args) || await FleetReadPrograms.TryRunAsyn
 }
 
 Console.Error.WriteLine(
-    "Usage: Benchmarks first-sync | event-latency | isolation | start | engine | fleet-reads | field-filters | mirror-layouts | mirror-memory | service-memory | mirror-ingest | mirror-read; see benchmarks/README.md.");
+    "Usage: Benchmarks first-sync | event-latency | isolation | start | engine | grain-figures | fleet-reads | field-filters | mirror-layouts | mirror-memory | service-memory | mirror-ingest | mirror-read; see benchmarks/README.md.");
 return 2;

@@ -79,4 +79,5 @@ internal static class OperationsSurface
         http.Response.ContentType = type;
         http.Response.Headers.CacheControl = "no-store";
         return http.Response.WriteAsync(text, http.RequestAborted);
-    }}
+    }
+}

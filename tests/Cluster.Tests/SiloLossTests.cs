@@ -10,7 +10,7 @@ namespace MultiCluster.Cluster.Tests;
 public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper output) : IClassFixture<PostgresServer>
 {
     private const int Members = 30;
-    private const int PodsOfEach = 200;
+    private const int PodsOfEach = 2_000;
 
     // After a kill every answer must say what it does not cover, and soon it must cover all again; the limits are the product's.
     private static readonly TimeSpan SaysSoWithin = TimeSpan.FromSeconds(3);

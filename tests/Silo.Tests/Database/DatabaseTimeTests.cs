@@ -20,7 +20,7 @@ public sealed class DatabaseTimeTests(PostgresServer server)
         await using TestDatabase database = await TestDatabase.CreateAsync(server);
         DatabaseTime clock = await DatabaseTime.OpenAsync(database.Source, new SkewedTime(TimeSpan.FromSeconds(ahead)), CancellationToken.None);
 
-        TimeSpan error = clock.GetUtcNow() - await database.ScalarAsync<DateTime>("SELECT clock_timestamp()");
+        TimeSpan error = clock.GetUtcNow() - new DateTimeOffset(await database.ScalarAsync<DateTime>("SELECT clock_timestamp()"), TimeSpan.Zero);
 
         Assert.InRange(error, -Near, Near);
         Assert.Equal(ahead == 0, clock.Fault is null);

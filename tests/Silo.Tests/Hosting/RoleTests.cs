@@ -60,7 +60,7 @@ public sealed class RoleTests(PostgresServer server)
     private sealed class RolesFactAttribute : FactAttribute
     {
         public RolesFactAttribute() =>
-            Skip = Engines.EngineSetup.Name == "Orleans" ? PostgresServer.SkipReason : "Several processes need the build with -p:Engine=Orleans.";
+            Skip = MultiCluster.Silo.Engines.EngineSetup.Name == "Orleans" ? PostgresServer.SkipReason : "Several processes need the build with -p:Engine=Orleans.";
     }
 
     private sealed class Process(Service service, DirectoryInfo data, int operations) : IAsyncDisposable

@@ -24,6 +24,6 @@ internal sealed partial class SiloConnectionRetry(TimeProvider time, ILogger<Sil
         return true;
     }
 
-    [LoggerMessage(6131, LogLevel.Warning, "No silo can be reached; trying again every {Delay} until one can.", EventName = "NoSiloReached")]
+    [LoggerMessage(6160, LogLevel.Warning, "No silo can be reached; trying again every {Delay} until one can.", EventName = "NoSiloReached")]
     private static partial void LogNoSilo(ILogger logger, Exception exception, TimeSpan delay);
 }

@@ -31,12 +31,20 @@ internal static class SecurityFiles
             options.UnixCreateMode = OwnerOnly;
         }
 
-        using (var file = new FileStream(draft, options))
+        try
         {
-            file.Write(Encoding.UTF8.GetBytes(content));
-            file.Flush(flushToDisk: true);
-        }
+            using (var file = new FileStream(draft, options))
+            {
+                file.Write(Encoding.UTF8.GetBytes(content));
+                file.Flush(flushToDisk: true);
+            }
 
-        File.Move(draft, path, overwrite: true);
+            File.Move(draft, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(draft);   // on a full disk, what is half written is in the way of everybody
+            throw;
+        }
     }
 }

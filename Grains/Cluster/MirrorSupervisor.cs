@@ -106,6 +106,12 @@ internal sealed partial class MirrorSupervisor
     /// <summary>Looks after the kinds until stopped, then stops them all; their objects stay.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
+        // A run before this one has stopped them.
+        foreach (KindMirror kind in Current.Mirrored.Values)
+        {
+            kind.Start();
+        }
+
         try
         {
             while (true)

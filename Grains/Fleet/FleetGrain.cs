@@ -151,6 +151,7 @@ internal sealed partial class FleetGrain : Grain, IFleetGrain, IDisposable
     public Task<bool> ReportAsync(ClusterSummary summary)
     {
         ArgumentNullException.ThrowIfNull(summary);
+        _clock.Observe(summary.Sequence);   // a stamp of the cluster's clock: what readers are told to be through must not stay behind it
         bool known = _registry.Report(summary, NextVersion(_registry.Version), out bool changed);
         if (known)
         {

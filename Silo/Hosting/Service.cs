@@ -123,6 +123,9 @@ public sealed class Service : IAsyncDisposable
             builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
             builder.Logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
 
+            // It tells of every request without a token, which anybody can send.
+            builder.Logging.AddFilter("MultiCluster.Gateway.Security.BearerAuthentication", LogLevel.Warning);
+
             // It tells with a stack what clients send that is no message; what fails on our side is told by the gateway's own interceptor.
             builder.Logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.Critical);
             LogSettings.QuietenHostileClients(builder.Logging);
@@ -174,6 +177,11 @@ public sealed class Service : IAsyncDisposable
                 throw new ServiceStartException(e.Message);
             }
 
+            if (e is IOException or UnauthorizedAccessException)
+            {
+                throw CannotWrite(data.Path, e);
+            }
+
             throw;
         }
     }
@@ -200,7 +208,14 @@ public sealed class Service : IAsyncDisposable
         if (_secrets is not null)
         {
             Address = Reachable(addresses.First(a => a.StartsWith("https:", StringComparison.Ordinal)));
-            KubeconfigFile.Write(DataDirectoryPath, Address, AuthorityPem, Token);
+            try
+            {
+                KubeconfigFile.Write(DataDirectoryPath, Address, AuthorityPem, Token);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw CannotWrite(DataDirectoryPath, e);
+            }
         }
     }
 
@@ -215,6 +230,10 @@ public sealed class Service : IAsyncDisposable
         _secrets?.Dispose();
         _data.Dispose();
     }
+
+    // Files are written whole or not at all, so what was there is as it was. The system's own words say whether it is the disk or the rights.
+    private static ServiceStartException CannotWrite(string path, Exception cause) =>
+        new($"The data directory {path} cannot be written ({cause.Message}); free space or correct its rights, or name another with --data.");
 
     private void CheckOptions()
     {

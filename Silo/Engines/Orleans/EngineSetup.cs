@@ -43,6 +43,15 @@ internal sealed class EngineSetup : IAsyncDisposable
     // A gateway goes on asking a hung silo until it reads that others have declared it dead.
     private static readonly TimeSpan SiloListAge = TimeSpan.FromSeconds(2);
 
+    // The largest message is a page: at most 64 MiB of objects (PageFill.MaxPageBytes) and what is said of each. A larger one is a bug, and ends its call.
+    private const int MaxMessageBytes = 96 * 1024 * 1024;
+    private const int MaxHeaderBytes = 1024 * 1024;
+
+    // Commands wait for each other in a grain, reads for nobody. A thousand clusters that report at once are normal; beyond this
+    // calls are refused, so that a grain that hangs costs its callers their calls and not the silo its memory.
+    private const int ManyWaitingCalls = 5_000;
+    private const int MostWaitingCalls = 20_000;
+
     private readonly ServiceSettings _settings;
     private readonly SiloNetworkSettings _network;
     private readonly string _directory;
@@ -109,6 +118,9 @@ internal sealed class EngineSetup : IAsyncDisposable
         // Orleans tells at length how it is configured; what an operator must know are its warnings.
         builder.Logging.AddFilter("Orleans", LogLevel.Warning);
         builder.Logging.AddFilter("Polly", LogLevel.Warning);
+
+        // At each start it takes the time since the machine was started for a stall of its own.
+        builder.Logging.AddFilter("Orleans.Runtime.Watchdog", LogLevel.Error);
 
         // It recommends the server's garbage collection at each start; ours is chosen for many small processes per machine.
         builder.Logging.AddFilter("Orleans.Runtime.Silo", LogLevel.Error);
@@ -189,6 +201,12 @@ internal sealed class EngineSetup : IAsyncDisposable
             o.MaxProbeTimeout = MaxProbeTimeout;
             o.NumMissedProbesLimit = MissedProbes;
         });
+        silo.Configure<SiloMessagingOptions>(o =>
+        {
+            Bound(o);
+            o.MaxEnqueuedRequestsSoftLimit = ManyWaitingCalls;
+            o.MaxEnqueuedRequestsHardLimit = MostWaitingCalls;
+        });
         silo.AddGrainDirectory(GrainDirectoryAttribute.DEFAULT_GRAIN_DIRECTORY, (services, _) => ActivatorUtilities.CreateInstance<DatabaseGrainDirectory>(services));
         silo.Services.AddSingleton(_network);
         silo.Services.AddSingleton<SiloLeases>();
@@ -231,6 +249,7 @@ internal sealed class EngineSetup : IAsyncDisposable
     private void ConfigureClient(IClientBuilder client)
     {
         client.Configure<ClusterOptions>(SetName);
+        client.Configure<ClientMessagingOptions>(Bound);
         client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = SiloListAge);
         client.UseConnectionRetryFilter<SiloConnectionRetry>();
         client.AddGrainFigures();
@@ -240,6 +259,8 @@ internal sealed class EngineSetup : IAsyncDisposable
             client.AddDashboard(o => o.HideTrace = true);
         }
     }
+
+    private static void Bound(MessagingOptions options) => (options.MaxMessageBodySize, options.MaxMessageHeaderSize) = (MaxMessageBytes, MaxHeaderBytes);
 
     private void SetName(ClusterOptions options) => options.ClusterId = options.ServiceId = _settings.ClusterId;
 }

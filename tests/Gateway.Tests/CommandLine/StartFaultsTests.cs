@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
@@ -66,6 +67,30 @@ public sealed partial class StartFaultsTests : IDisposable
         Assert.Equal($"{taken.LocalEndpoint} is taken by another process; choose another with {option} (port 0 takes a free one).\n", error);
     }
 
+    [FullDiskFact]
+    public async Task Serve_DiskIsFull_SaysSo_AndLeavesNoHalfFile()
+    {
+        string disk = Path.Combine(_folder.FullName, "disk");
+        Directory.CreateDirectory(disk);
+        await MountAsync("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk);
+        try
+        {
+            await File.WriteAllBytesAsync(Path.Combine(disk, "fill"), new byte[8 * 1024]);
+
+            (int code, string error) = await RunAsync("--data", Path.Combine(disk, "data"));
+
+            Assert.Equal(1, code);
+            Assert.Contains("cannot be written (No space left on device", error, StringComparison.Ordinal);
+            Assert.Contains("free space or correct its rights, or name another with --data", error, StringComparison.Ordinal);
+            Assert.DoesNotMatch(StackLine(), error);
+            Assert.Empty(Directory.GetFiles(Path.Combine(disk, "data"), "*.tmp"));
+        }
+        finally
+        {
+            await MountAsync("umount", disk);
+        }
+    }
+
     [Fact]
     public async Task Serve_AddressOfAnotherMachine_SaysSo()
     {
@@ -90,4 +115,35 @@ public sealed partial class StartFaultsTests : IDisposable
 
     [GeneratedRegex(@"^\s+at ", RegexOptions.Multiline)]
     private static partial Regex StackLine();
+
+    private static async Task MountAsync(string program, params string[] arguments)
+    {
+        using Process process = Process.Start(program, arguments);
+        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal(0, process.ExitCode);
+    }
+
+    /// <summary>Runs where a small disk can be mounted to be filled.</summary>
+    private sealed class FullDiskFactAttribute : FactAttribute
+    {
+        public FullDiskFactAttribute() =>
+            Skip = OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess && File.Exists("/usr/bin/mount") && CanMount() ? null : "Only root on Linux can mount a disk to fill.";
+
+        // In a container root may be refused as well.
+        private static bool CanMount()
+        {
+            DirectoryInfo probe = Directory.CreateTempSubdirectory("mc-mount-");
+            using Process mount = Process.Start(new ProcessStartInfo("mount", ["-t", "tmpfs", "-o", "size=4k", "tmpfs", probe.FullName]) { RedirectStandardError = true, UseShellExecute = false })!;
+            mount.WaitForExit();
+            bool can = mount.ExitCode == 0;
+            if (can)
+            {
+                using Process umount = Process.Start("umount", probe.FullName);
+                umount.WaitForExit();
+            }
+
+            probe.Delete();
+            return can;
+        }
+    }
 }

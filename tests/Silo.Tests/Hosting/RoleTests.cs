@@ -40,7 +40,7 @@ public sealed class RoleTests(PostgresServer server)
 
         await using (Process silo = await Process.StartAsync(ServiceRole.Silo, database))
         {
-            Assert.Equal((HttpStatusCode.OK, "[+] database ok\nready\n"), await silo.ReadyzAsync());
+            Assert.Equal((HttpStatusCode.OK, "[+] clock ok\n[+] database ok\nready\n"), await silo.ReadyzAsync());
             await gateway.UntilReadyzAsync(text => text.Contains("[+] fleet ok\n", StringComparison.Ordinal));
             await gateway.StartedAsync();
             Assert.Equal(HttpStatusCode.NotFound, await gateway.RemoveAsync("nobody"));

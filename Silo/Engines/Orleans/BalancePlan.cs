@@ -3,9 +3,12 @@ namespace MultiCluster.Silo.Engines;
 /// <summary>Decides which cluster should move to even out what the silos carry. Pure.</summary>
 internal static class BalancePlan
 {
-    // Below this nobody gains from a move: the members are listed anew, and the figures are not that exact.
-    private const double WorthIt = 32 * 1024 * 1024;
+    // Up to this difference nobody gains from a move: the member is listed anew, and the figures are not that exact.
+    private const double WorthIt = 16 * 1024 * 1024;
     private const double WorthItShare = 0.2;
+
+    // A cluster that weighs as much as the difference would only change places; the smallest weighs this.
+    private const double LeastGain = 512 * 1024;
 
     /// <summary>A move of one cluster.</summary>
     public readonly record struct Move(string Cluster, string From, string To);
@@ -14,8 +17,8 @@ internal static class BalancePlan
     /// <param name="silos">The silos that stay.</param>
     /// <param name="clusters">Where each cluster lives, and its load. Those on other silos are not looked at.</param>
     /// <remarks>
-    /// From the silo that carries most to the one that carries least, the cluster that brings both nearest to each other. Each move makes the
-    /// difference between the two smaller by at least a fifth of their mean, so that a series of moves comes to an end.
+    /// From the silo that carries most to the one that carries least, the cluster that brings both nearest to each other, as long as they differ
+    /// by more than a fifth of the mean. Each move makes the difference smaller, so that a series of moves comes to an end.
     /// </remarks>
     public static Move? Next(IReadOnlyCollection<string> silos, IReadOnlyCollection<(string Cluster, string Silo, double Load)> clusters)
     {
@@ -48,6 +51,6 @@ internal static class BalancePlan
             .Select(c => (c.Cluster, Left: Math.Abs(gap - (2 * c.Load))))
             .OrderBy(c => c.Left).ThenBy(c => c.Cluster, StringComparer.Ordinal)
             .FirstOrDefault((Cluster: "", Left: double.MaxValue));
-        return gap - best.Left >= least ? new Move(best.Cluster, heaviest, lightest) : null;
+        return gap - best.Left >= LeastGain ? new Move(best.Cluster, heaviest, lightest) : null;
     }
 }

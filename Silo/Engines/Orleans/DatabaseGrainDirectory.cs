@@ -59,7 +59,7 @@ internal sealed partial class DatabaseGrainDirectory(
         command.Parameters.AddWithValue("silo", address.SiloAddress!.ToParsableString());
         command.Parameters.AddWithValue("version", address.MembershipVersion.Value);
         command.Parameters.AddWithValue("previous", previousAddress?.ActivationId.ToParsableString() ?? "");
-        return Know(address.GrainId, await ReadAsync(command, address.GrainId, CancellationToken.None));
+        return Know(address.GrainId, await ReadAsync(command, address.GrainId));
     }
 
     /// <inheritdoc/>
@@ -76,14 +76,12 @@ internal sealed partial class DatabaseGrainDirectory(
     /// <inheritdoc/>
     public async Task<GrainAddress?> Lookup(GrainId grainId)
     {
-        using var timeout = new CancellationTokenSource(LookupTimeout, time);
         try
         {
-            await using NpgsqlCommand command = database.CreateCommand("SELECT activation_id, silo, membership_version FROM grain_directory WHERE grain_id = @grain");
-            command.Parameters.AddWithValue("grain", grainId.ToString());
-            return Know(grainId, await ReadAsync(command, grainId, timeout.Token).WaitAsync(timeout.Token));
+            // Not cancelled but left behind: the driver would block a thread to tell the server.
+            return Know(grainId, await FindAsync(grainId).WaitAsync(LookupTimeout, time));
         }
-        catch (Exception e) when ((e is NpgsqlException or OperationCanceledException) && _known.TryGetValue(grainId, out GrainAddress? last))
+        catch (Exception e) when ((e is NpgsqlException or TimeoutException) && _known.TryGetValue(grainId, out GrainAddress? last))
         {
             // Whoever lived there lives there still as a rule, since nobody can move without the database.
             LogFromMemory(logger, e, grainId);
@@ -134,6 +132,13 @@ internal sealed partial class DatabaseGrainDirectory(
         await leases.EndAsync(silo, patience.Token);
     }
 
+    private async Task<GrainAddress?> FindAsync(GrainId grain)
+    {
+        await using NpgsqlCommand command = database.CreateCommand("SELECT activation_id, silo, membership_version FROM grain_directory WHERE grain_id = @grain");
+        command.Parameters.AddWithValue("grain", grain.ToString());
+        return await ReadAsync(command, grain);
+    }
+
     private GrainAddress? Know(GrainId grain, GrainAddress? address)
     {
         if (address is null)
@@ -148,10 +153,10 @@ internal sealed partial class DatabaseGrainDirectory(
         return address;
     }
 
-    private static async Task<GrainAddress?> ReadAsync(NpgsqlCommand command, GrainId grain, CancellationToken cancellationToken)
+    private static async Task<GrainAddress?> ReadAsync(NpgsqlCommand command, GrainId grain)
     {
-        await using NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken);
-        return await reader.ReadAsync(cancellationToken)
+        await using NpgsqlDataReader reader = await command.ExecuteReaderAsync();
+        return await reader.ReadAsync()
             ? new GrainAddress
             {
                 GrainId = grain,

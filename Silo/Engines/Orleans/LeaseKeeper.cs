@@ -32,6 +32,8 @@ internal sealed partial class LeaseKeeper(
 
     private readonly CancellationTokenSource _stopping = new();
     private Task _keeping = Task.CompletedTask;
+    private Task<bool>? _renewing;
+    private long _askedAt;
     private long _renewedAt;
 
     private string Name => silo.SiloAddress.ToParsableString();
@@ -99,7 +101,7 @@ internal sealed partial class LeaseKeeper(
         {
             while (!IsLost)
             {
-                long asked = time.GetTimestamp();
+                _askedAt = _renewing is null ? time.GetTimestamp() : _askedAt;   // a renewal holds from when it was asked for
                 bool? renewed = await TryRenewAsync(stop);
                 TimeSpan since = time.GetElapsedTime(_renewedAt);
                 if (renewed == true)
@@ -109,7 +111,7 @@ internal sealed partial class LeaseKeeper(
                         LogRenewedAgain(logger, since);
                     }
 
-                    _renewedAt = asked;
+                    _renewedAt = _askedAt;
                     reaching = null;
                     clusters.Resume();
                 }
@@ -140,18 +142,24 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    /// <summary>Whether the lease is renewed; null where the database does not say.</summary>
+    /// <summary>Whether the lease is renewed; null where the database does not say in time.</summary>
+    /// <remarks>A renewal that hangs is waited for again the next time, not cancelled: the driver would block a thread to tell the server.</remarks>
     private async Task<bool?> TryRenewAsync(CancellationToken stop)
     {
-        // Never longer than the time that is left: what is decided without the database must be decided in time.
-        using var timeout = new CancellationTokenSource(RenewTimeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
+        _renewing ??= leases.RenewAsync(Name, CancellationToken.None);
         try
         {
-            return await leases.RenewAsync(Name, either.Token).WaitAsync(either.Token);
+            bool renewed = await _renewing.WaitAsync(RenewTimeout, time, stop);
+            _renewing = null;
+            return renewed;
         }
-        catch (Exception e) when (!stop.IsCancellationRequested && e is NpgsqlException or OperationCanceledException or TimeoutException)
+        catch (TimeoutException) when (_renewing is { IsCompleted: false })
         {
+            return null;
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException)
+        {
+            _renewing = null;
             LogNotRenewed(logger, e);
             return null;
         }

@@ -17,11 +17,11 @@ internal sealed class FleetUnderTest : IAsyncDisposable
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
-    private readonly PostgresServer _server;
+    private readonly PostgresServer? _server;
     private readonly string _database = $"cluster_{Guid.NewGuid():N}";
     private int _started;
 
-    private FleetUnderTest(PostgresServer server) => _server = server;
+    private FleetUnderTest(PostgresServer? server) => _server = server;
 
     public List<ServiceProcess> Silos { get; } = [];
 
@@ -31,9 +31,11 @@ internal sealed class FleetUnderTest : IAsyncDisposable
 
     public HttpClient Http { get; private set; } = new();
 
+    private PostgresServer Server => _server ?? throw new InvalidOperationException("This fleet has no database.");
+
     public Dictionary<string, string> Settings => new(StringComparer.Ordinal)
     {
-        ["Database:ConnectionString"] = _server.ConnectionString(_database),
+        ["Database:ConnectionString"] = Server.ConnectionString(_database),
     };
 
     /// <summary>Starts everything and waits until every member's pods are there.</summary>
@@ -54,6 +56,15 @@ internal sealed class FleetUnderTest : IAsyncDisposable
         await using ServiceProcess migrate = await ServiceProcess.LaunchAsync("migrate", fleet.Settings, "database", "migrate");
         await migrate.ExitedAsync();
         Assert.True(migrate.ExitCode == 0, migrate.Printed);
+        return fleet;
+    }
+
+    /// <summary>One process that is silo and gateway and keeps what it must in files; no members yet.</summary>
+    public static async Task<FleetUnderTest> StartAloneAsync()
+    {
+        var fleet = new FleetUnderTest(server: null);
+        fleet.Gateway = await ServiceProcess.StartAsync("alone", new Dictionary<string, string>(StringComparer.Ordinal) { ["Service:Role"] = "All" });
+        fleet.Http = fleet.CreateClient();
         return fleet;
     }
 
@@ -99,9 +110,9 @@ internal sealed class FleetUnderTest : IAsyncDisposable
 
     /// <summary>The database as seen through a relay on loopback.</summary>
     public string ConnectionStringThrough(TcpRelay relay) =>
-        new NpgsqlConnectionStringBuilder(_server.ConnectionString(_database)) { Host = "127.0.0.1", Port = relay.Port }.ConnectionString;
+        new NpgsqlConnectionStringBuilder(Server.ConnectionString(_database)) { Host = "127.0.0.1", Port = relay.Port }.ConnectionString;
 
-    public IPEndPoint DatabaseEndpoint => new(IPAddress.Parse(_server.Host), _server.Port);
+    public IPEndPoint DatabaseEndpoint => new(IPAddress.Parse(Server.Host), Server.Port);
 
     /// <summary>Registers without a wait for its objects; false where that was not acknowledged.</summary>
     public async Task<bool> TryRegisterAsync(string name, SimulatedCluster member)
@@ -180,7 +191,7 @@ internal sealed class FleetUnderTest : IAsyncDisposable
     /// <summary>The first column of what a query of the service's database finds.</summary>
     public async Task<double[]> RowsAsync(string sql)
     {
-        await using NpgsqlDataSource source = NpgsqlDataSource.Create($"{_server.ConnectionString(_database)};Search Path=multicluster;Pooling=false");
+        await using NpgsqlDataSource source = NpgsqlDataSource.Create($"{Server.ConnectionString(_database)};Search Path=multicluster;Pooling=false");
         await using NpgsqlCommand command = source.CreateCommand(sql);
         await using NpgsqlDataReader reader = await command.ExecuteReaderAsync();
         List<double> rows = [];
@@ -219,12 +230,15 @@ internal sealed class FleetUnderTest : IAsyncDisposable
             await member.DisposeAsync();
         }
 
-        await RunOnServerAsync($"DROP DATABASE {_database} WITH (FORCE)");
+        if (_server is not null)
+        {
+            await RunOnServerAsync($"DROP DATABASE {_database} WITH (FORCE)");
+        }
     }
 
     private async Task RunOnServerAsync(string sql)
     {
-        await using NpgsqlDataSource source = NpgsqlDataSource.Create($"{_server.ConnectionString("postgres")};Pooling=false");
+        await using NpgsqlDataSource source = NpgsqlDataSource.Create($"{Server.ConnectionString("postgres")};Pooling=false");
         await using NpgsqlCommand command = source.CreateCommand(sql);
         await command.ExecuteNonQueryAsync().WaitAsync(Patience);
     }

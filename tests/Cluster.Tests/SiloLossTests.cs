@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Net.Http.Json;
-using System.Text.Json;
 using MultiCluster.TestSupport;
 using Xunit.Abstractions;
 
@@ -28,9 +26,9 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         await using var changes = MemberChanges.Start(fleet);
 
         await fleet.Silos[1].SignalAsync("KILL");
-        List<Answer> answers = await AskUntilFreshAsync(fleet, FreshWithin);
+        List<FleetAnswer> answers = await AskUntilFreshAsync(fleet, FreshWithin);
 
-        Assert.All(answers.Where(a => a.AskedAt > SaysSoWithin), a => Assert.Empty(a.Unsure));
+        Assert.All(answers.Where(a => a.AskedAt > SaysSoWithin), a => Assert.Empty(Unsure(a)));
         Assert.All(answers.SelectMany(a => a.NotFresh), cluster => Assert.Contains(cluster, held));
         await changes.DisposeAsync();
         await AssertFollowedAsync(fleet, follower);
@@ -47,7 +45,7 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
             // As a rolling update does: the new one runs before the old one is asked to go.
             fleet.Silos.Add(await fleet.StartSiloAsync());
             await silo.SignalAsync("TERM");
-            List<Answer> answers = await AskWhileAsync(fleet, silo.ExitedAsync());
+            List<FleetAnswer> answers = await AskWhileAsync(fleet, silo.ExitedAsync());
             Assert.True(silo.ExitCode == 0, silo.Printed);
             Assert.All(answers, a => Assert.True(a.NotFresh.Count == 0, $"After {a.AskedAt}: {string.Join(' ', a.NotFresh)}. {fleet.Printed}"));
         }
@@ -82,7 +80,7 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         await using var changes = MemberChanges.Start(fleet);
 
         await server.StopAsync(immediately: true);
-        List<Answer> without = await AskForAsync(fleet, TimeSpan.FromSeconds(10));
+        List<FleetAnswer> without = await AskForAsync(fleet, TimeSpan.FromSeconds(10));
         await server.StartAsync();
         await AskUntilFreshAsync(fleet, FreshWithin);
 
@@ -93,10 +91,10 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
     }
 
     /// <summary>Asks again and again; every answer must be an answer, and must not pretend to cover what it does not.</summary>
-    private async Task<List<Answer>> AskUntilFreshAsync(FleetUnderTest fleet, TimeSpan within, TimeSpan least = default)
+    private async Task<List<FleetAnswer>> AskUntilFreshAsync(FleetUnderTest fleet, TimeSpan within, TimeSpan least = default)
     {
         long start = TimeProvider.System.GetTimestamp();
-        List<Answer> answers = [];
+        List<FleetAnswer> answers = [];
         while (true)
         {
             answers.Add(await AskAsync(fleet, start));
@@ -114,10 +112,10 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
     }
 
     /// <summary>Asks until something has happened, and for a while longer.</summary>
-    private async Task<List<Answer>> AskWhileAsync(FleetUnderTest fleet, Task happens)
+    private async Task<List<FleetAnswer>> AskWhileAsync(FleetUnderTest fleet, Task happens)
     {
         long start = TimeProvider.System.GetTimestamp();
-        List<Answer> answers = [];
+        List<FleetAnswer> answers = [];
         while (!happens.IsCompleted)
         {
             answers.Add(await AskAsync(fleet, start));
@@ -130,10 +128,10 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         return answers;
     }
 
-    private async Task<List<Answer>> AskForAsync(FleetUnderTest fleet, TimeSpan time)
+    private async Task<List<FleetAnswer>> AskForAsync(FleetUnderTest fleet, TimeSpan time)
     {
         long start = TimeProvider.System.GetTimestamp();
-        List<Answer> answers = [];
+        List<FleetAnswer> answers = [];
         while (TimeProvider.System.GetElapsedTime(start) < time)
         {
             answers.Add(await AskAsync(fleet, start));
@@ -143,24 +141,23 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         return answers;
     }
 
-    private async Task<Answer> AskAsync(FleetUnderTest fleet, long start)
+    private async Task<FleetAnswer> AskAsync(FleetUnderTest fleet, long start)
     {
-        TimeSpan askedAt = TimeProvider.System.GetElapsedTime(start);
-        using HttpResponseMessage response = await fleet.Http.GetAsync("/v1/count/pods?by=cluster");
-        string text = await response.Content.ReadAsStringAsync();
-        Assert.True(response.IsSuccessStatusCode, $"{(int)response.StatusCode} {text} {fleet.Printed}");
-        JsonElement body = JsonDocument.Parse(text).RootElement;
-        Dictionary<string, string> states = body.GetProperty("coverage").EnumerateArray()
-            .ToDictionary(c => c.GetProperty("cluster").GetString()!, c => c.GetProperty("state").GetString()!, StringComparer.Ordinal);
-        Assert.Equal(Members, states.Count);
-        string summary = string.Join(' ', states.Values.GroupBy(s => s, StringComparer.Ordinal).Select(g => $"{g.Key}={g.Count()}"));
-        var answer = new Answer(
-            askedAt,
-            [.. states.Where(s => s.Value != "ok").Select(s => s.Key)],
-            [.. states.Where(s => s.Value is not ("ok" or "syncing" or "stale")).Select(s => $"{s.Key}={s.Value}")]);
+        FleetAnswer answer;
+        try
+        {
+            answer = await FleetAnswer.AskAsync(fleet, start);
+        }
+        catch (HttpRequestException e)
+        {
+            throw new InvalidOperationException($"No answer: {e.Message} {fleet.Printed}", e);
+        }
+
+        Assert.Equal(Members, answer.States.Count);
+        string summary = string.Join(' ', answer.States.Values.GroupBy(s => s, StringComparer.Ordinal).Select(g => $"{g.Key}={g.Count()}"));
         if (summary != _lastSummary)
         {
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{askedAt.TotalSeconds:F2} s: {summary}"));
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{answer.AskedAt.TotalSeconds:F2} s: {summary}"));
             _lastSummary = summary;
         }
 
@@ -188,5 +185,6 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         Assert.True(follower.Faults.Count == 0, $"{string.Join("; ", follower.Faults.Take(10))} {fleet.Printed}");
     }
 
-    private sealed record Answer(TimeSpan AskedAt, List<string> NotFresh, List<string> Unsure);
+    /// <summary>What an answer says of clusters other than that they are covered, or will be.</summary>
+    private static string[] Unsure(FleetAnswer answer) => [.. answer.States.Where(s => s.Value is not ("ok" or "syncing" or "stale")).Select(s => $"{s.Key}={s.Value}")];
 }

@@ -3,8 +3,16 @@ using Orleans;
 
 namespace MultiCluster.Benchmarks.Engine;
 
+/// <summary>A grain that tells where it lives.</summary>
+internal interface IPlacedGrain : IGrainWithStringKey
+{
+    /// <summary>Makes it live, where it does not yet.</summary>
+    /// <returns>Id of the process in which it lives.</returns>
+    Task<int> PlaceAsync();
+}
+
 /// <summary>The least a grain can do.</summary>
-internal interface ICounterGrain : IGrainWithStringKey
+internal interface ICounterGrain : IPlacedGrain
 {
     Task<long> AddAsync(long number);
 }
@@ -13,6 +21,8 @@ internal interface ICounterGrain : IGrainWithStringKey
 internal sealed class CounterGrain : Grain, ICounterGrain
 {
     private long _sum;
+
+    public Task<int> PlaceAsync() => Task.FromResult(Environment.ProcessId);
 
     public Task<long> AddAsync(long number) => Task.FromResult(_sum += number);
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
@@ -26,22 +25,21 @@ namespace MultiCluster.Benchmarks.Engine;
 /// <summary>Calls per second of the engine: grains in process beside a bare queue with a loop, gRPC over TLS beside a bare endpoint of the same server.</summary>
 internal static class EngineThroughput
 {
-    private static readonly int[] Callers = [1, 16, 64];
-
     /// <param name="args">[seconds of each measurement]</param>
     public static async Task RunAsync(string[] args)
     {
         var each = TimeSpan.FromSeconds(args.Length > 0 ? double.Parse(args[0], CultureInfo.InvariantCulture) : 3);
         string load = Load.Average;
-        var report = new Report("Engine", "what", "callers", "calls/s", "bare calls/s", "cost against bare", "CPU µs per call", "bare CPU µs", "ratio of CPU");
-        await GrainsAsync(report, each);
-        await GrpcAsync(report, each);
+        var report = new Report("Engine", CallRates.Columns);
+        var rates = new CallRates(report, each);
+        await GrainsAsync(rates);
+        await GrpcAsync(rates);
         report.Print($"Grains: every caller has a grain of its own (or all share one), beside a queue with a loop that gives the same promise. gRPC: a unary call of some 20 bytes each way "
             + $"over loopback, TLS and HTTP/2, client and server in this process, beside a POST to an endpoint that reads and writes as many bytes. Both in alternation, {each.TotalSeconds:0.#} s each, twice. "
             + $"Load average before {load}, after {Load.Average}.");
     }
 
-    private static async Task GrainsAsync(Report report, TimeSpan each)
+    private static async Task GrainsAsync(CallRates rates)
     {
         HostApplicationBuilder builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
         builder.UseOrleans(static silo => silo.UseLocalhostClustering());
@@ -50,26 +48,16 @@ internal static class EngineThroughput
         var grains = host.Services.GetRequiredService<IGrainFactory>();
         foreach (bool shared in new[] { false, true })
         {
-            foreach (int callers in shared ? Callers[1..] : Callers)
+            foreach (int callers in shared ? CallRates.Callers[1..] : CallRates.Callers)
             {
                 string name = shared ? "grain calls, one grain" : "grain calls, a grain per caller";
                 ICounterGrain[] targets = [.. Enumerable.Range(0, callers).Select(i => grains.GetGrain<ICounterGrain>($"{name}-{callers}-{(shared ? 0 : i)}"))];
                 ChannelCounter[] bare = [.. Enumerable.Range(0, shared ? 1 : callers).Select(static _ => new ChannelCounter())];
-                long calls = await CompareAsync(
-                    report, name, callers, each,
+                long calls = await rates.CompareAsync(
+                    name, callers,
                     caller => targets[caller].AddAsync(1),
                     caller => bare[caller % bare.Length].AddAsync(1));
-                long counted = 0;
-                foreach (ICounterGrain target in targets.DistinctBy(static t => t.GetPrimaryKeyString()))
-                {
-                    counted += await target.AddAsync(0);
-                }
-
-                if (counted != calls)
-                {
-                    throw new InvalidOperationException($"{calls} calls were made, {counted} arrived.");
-                }
-
+                await GrainCalls.ProveAsync(calls, targets.DistinctBy(static t => t.GetPrimaryKeyString()));
                 foreach (ChannelCounter one in bare)
                 {
                     await one.DisposeAsync();
@@ -80,7 +68,7 @@ internal static class EngineThroughput
         await host.StopAsync();
     }
 
-    private static async Task GrpcAsync(Report report, TimeSpan each)
+    private static async Task GrpcAsync(CallRates rates)
     {
         using X509Certificate2 certificate = SelfSigned();
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
@@ -102,9 +90,9 @@ internal static class EngineThroughput
         var client = new ResourceService.ResourceServiceClient(channel);
         using var http = new HttpMessageInvoker(ServiceHost.Trusting(certificate.ExportCertificatePem()));
         var bareUrl = new Uri(address, "/bare");
-        foreach (int callers in Callers)
+        foreach (int callers in CallRates.Callers)
         {
-            await CompareAsync(report, "gRPC unary calls", callers, each, _ => EchoAsync(client), _ => PostAsync(http, bareUrl));
+            await rates.CompareAsync("gRPC unary calls", callers, _ => EchoAsync(client), _ => PostAsync(http, bareUrl));
         }
 
         await app.StopAsync();
@@ -139,46 +127,6 @@ internal static class EngineThroughput
         await context.Response.Body.WriteAsync(body.AsMemory(0, length), context.RequestAborted);
     }
 
-    private static async Task<long> CompareAsync(Report report, string name, int callers, TimeSpan each, Func<int, Task> act, Func<int, Task> bare)
-    {
-        long calls = (await LoopAsync(callers, each / 4, act)).Calls;   // warm
-        await LoopAsync(callers, each / 4, bare);
-        (double ours, double theirs, double ourCpu, double theirCpu) = (0, 0, 0, 0);
-        for (int i = 0; i < 2; i++)
-        {
-            Rate mine = await LoopAsync(callers, each, act);
-            Rate other = await LoopAsync(callers, each, bare);
-            calls += mine.Calls;
-            ours += mine.PerSecond / 2;
-            theirs += other.PerSecond / 2;
-            ourCpu += mine.CpuMicroseconds / 2;
-            theirCpu += other.CpuMicroseconds / 2;
-        }
-
-        report.Row(name, callers, $"{ours:f0}", $"{theirs:f0}", $"{theirs / ours:f2}", Load.Text(ourCpu), Load.Text(theirCpu), $"{ourCpu / theirCpu:f2}");
-        return calls;
-    }
-
-    private static async Task<Rate> LoopAsync(int callers, TimeSpan duration, Func<int, Task> act)
-    {
-        long[] counts = new long[callers];
-        TimeSpan cpu = Environment.CpuUsage.TotalTime;
-        long start = Stopwatch.GetTimestamp();
-        await Task.WhenAll(Enumerable.Range(0, callers).Select(caller => Task.Run(async () =>
-        {
-            long count = 0;
-            while (Stopwatch.GetElapsedTime(start) < duration)
-            {
-                await act(caller);
-                count++;
-            }
-
-            counts[caller] = count;
-        })));
-        long total = counts.Sum();
-        return new Rate(total, total / Stopwatch.GetElapsedTime(start).TotalSeconds, (Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / total);
-    }
-
     private static X509Certificate2 SelfSigned()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -189,8 +137,6 @@ internal static class EngineThroughput
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
         return request.CreateSelfSigned(now.AddDays(-1), now.AddDays(1));
     }
-
-    private readonly record struct Rate(long Calls, double PerSecond, double CpuMicroseconds);
 
     private sealed class EchoService : ResourceService.ResourceServiceBase
     {

@@ -151,7 +151,8 @@ internal sealed class EventLatency : IAsyncDisposable
         }
     }
 
-    private static long RevisionIn(ReadOnlySpan<byte> json)
+    /// <summary>The resourceVersion in the JSON of an object.</summary>
+    public static long RevisionIn(ReadOnlySpan<byte> json)
     {
         ReadOnlySpan<byte> name = "\"resourceVersion\":\""u8;
         int at = json.IndexOf(name);

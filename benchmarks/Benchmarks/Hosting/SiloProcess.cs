@@ -35,7 +35,7 @@ internal sealed class SiloProcess : IAsyncDisposable
             ? build
             : Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", "Silo", build, "MultiCluster.Silo.dll"));
         DirectoryInfo data = Directory.CreateTempSubdirectory("mc-bench-");
-        int port = FreePort();
+        int port = FreePorts.Next();
         Process process = Process.Start(
             new ProcessStartInfo("dotnet", [path, "--data", data.FullName, "--listen", $"127.0.0.1:{port}", "--listen-metrics", "off"])
             {
@@ -137,12 +137,5 @@ internal sealed class SiloProcess : IAsyncDisposable
 
             await Task.Delay(Beat, TimeProvider.System, CancellationToken.None);
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -43,6 +43,9 @@ internal static class SystemPrograms
             case "engine":
                 await EngineThroughput.RunAsync(rest);
                 return true;
+            case "grain-calls":
+                await GrainCalls.RunAsync(rest);
+                return true;
             case "grain-figures":
                 await GrainFiguresCost.RunAsync(rest);
                 return true;

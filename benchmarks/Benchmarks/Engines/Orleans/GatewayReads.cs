@@ -32,6 +32,7 @@ internal sealed class GatewayReads(Fleets fleets, int members, int pods, TimeSpa
         {
             for (int i = 0; i < Topologies.Length; i++)
             {
+                await Console.Error.WriteLineAsync($"round {round + 1} of {rounds}: {Topologies[i].Name}");
                 await run.MeasureAsync(Topologies[i].Silos, all[i]);
             }
         }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
@@ -19,6 +20,7 @@ internal sealed class FleetUnderTest : IAsyncDisposable
 
     private readonly PostgresServer? _server;
     private readonly string _database = $"cluster_{Guid.NewGuid():N}";
+    private readonly ConcurrentBag<ServiceProcess> _launched = [];
     private int _started;
 
     private FleetUnderTest(PostgresServer? server) => _server = server;
@@ -97,7 +99,7 @@ internal sealed class FleetUnderTest : IAsyncDisposable
     }
 
     /// <summary>Starts a silo of which it is not known whether it will run.</summary>
-    public Task<ServiceProcess> LaunchSiloAsync(params (string Key, string Value)[] settings)
+    public async Task<ServiceProcess> LaunchSiloAsync(params (string Key, string Value)[] settings)
     {
         var all = new Dictionary<string, string>(Settings, StringComparer.Ordinal) { ["Service:Role"] = "Silo" };
         foreach ((string key, string value) in settings)
@@ -105,7 +107,9 @@ internal sealed class FleetUnderTest : IAsyncDisposable
             all[key] = value;
         }
 
-        return ServiceProcess.LaunchAsync(string.Create(CultureInfo.InvariantCulture, $"silo-{Interlocked.Increment(ref _started)}"), all);
+        ServiceProcess silo = await ServiceProcess.LaunchAsync(string.Create(CultureInfo.InvariantCulture, $"silo-{Interlocked.Increment(ref _started)}"), all);
+        _launched.Add(silo);
+        return silo;
     }
 
     /// <summary>The database as seen through a relay on loopback.</summary>
@@ -220,7 +224,7 @@ internal sealed class FleetUnderTest : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();
-        foreach (ServiceProcess process in Silos.Append(Gateway).Where(p => p is not null))
+        foreach (ServiceProcess process in _launched.Append(Gateway).Where(p => p is not null))
         {
             await process.DisposeAsync();
         }

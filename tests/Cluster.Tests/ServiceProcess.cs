@@ -15,6 +15,8 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
     private readonly StringBuilder _printed = new();
     private readonly TaskCompletionSource _running = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    private bool _isDisposed;
+
     private ServiceProcess(string name, Process process, DirectoryInfo data)
     {
         Name = name;
@@ -86,8 +88,14 @@ internal sealed partial class ServiceProcess : IAsyncDisposable
 
     public Task ExitedAsync() => WithPrintedAsync(_process.WaitForExitAsync());
 
+    /// <summary>Ends it, where it still runs, and removes what it kept; once.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isDisposed, true))
+        {
+            return;
+        }
+
         if (!_process.HasExited)
         {
             _process.Kill();

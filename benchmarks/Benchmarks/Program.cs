@@ -5,7 +5,7 @@ using MultiCluster.Benchmarks.Reads;
 
 if (await EnginePrograms.TryRunAsync(args) || await SystemPrograms.TryRunAsync(args) || await FleetReadPrograms.TryRunAsync(args) || await FieldFilters.TryRunAsync(args) || MirrorPrograms.TryRun(args))
 {
-    return 0;
+    return Environment.ExitCode;
 }
 
 Console.Error.WriteLine(

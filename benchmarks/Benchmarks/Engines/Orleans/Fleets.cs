@@ -39,6 +39,7 @@ internal sealed class Fleets : IAsyncDisposable
         catch (OperationCanceledException) when (interrupted.IsCancellationRequested)
         {
             await Console.Error.WriteLineAsync("Interrupted; ending what was started.");
+            Environment.ExitCode = 130;
         }
 
         void Interrupt(PosixSignalContext context)

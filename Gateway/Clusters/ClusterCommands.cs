@@ -38,6 +38,11 @@ public sealed class ClusterRefusedException(RefusalReason reason, ImmutableArray
     public ImmutableArray<ClusterFault> Faults => faults;
 }
 
+/// <summary>Whether a command took effect is not known. Its text is meant for the user.</summary>
+public sealed class CommandUnconfirmedException(Exception cause) : Exception(
+    "The change is not confirmed: the part of this service that holds the cluster was lost on the way, or could not store it; GET /readyz of its processes says whether the database is away. Look at the cluster before you try again, since the change may have been made.",
+    cause);
+
 /// <summary>Registers, changes and removes clusters: the one model behind every surface.</summary>
 /// <remarks>
 /// Checks what can be checked without the cluster, encrypts the connection, asks the cluster's grain, and returns when this gateway's own
@@ -68,9 +73,9 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
             throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
         }
 
-        RegistrationReply reply = await Grain(name).RegisterAsync(
+        RegistrationReply reply = await ConfirmedAsync(Grain(name).RegisterAsync(
             new RegisterCluster { Labels = checkedLabels, Connection = sealedConnection, Force = force, DryRun = dryRun, Mirror = mirror },
-            cancellationToken);
+            cancellationToken));
         ThrowIfRefused(reply, dryRun);
         await SeenAsync(reply.FleetVersion, cancellationToken);
         return reply with { Cluster = AsSeen(reply.Cluster) };
@@ -89,8 +94,8 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
             throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
         }
 
-        RegistrationReply reply = await Grain(name).ReplaceCredentialsAsync(
-            new ReplaceCredentials { Connection = sealedConnection, Force = force }, cancellationToken);
+        RegistrationReply reply = await ConfirmedAsync(Grain(name).ReplaceCredentialsAsync(
+            new ReplaceCredentials { Connection = sealedConnection, Force = force }, cancellationToken));
         ThrowIfRefused(reply, dryRun: false);
         await SeenAsync(reply.FleetVersion, cancellationToken);
         return reply with { Cluster = AsSeen(reply.Cluster) };
@@ -111,7 +116,7 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
             }
         }
 
-        ClusterReply reply = await Grain(name).UpdateAsync(update);
+        ClusterReply reply = await ConfirmedAsync(Grain(name).UpdateAsync(update));
         ClusterEntry entry = Accepted(reply);
         await SeenAsync(reply.FleetVersion, cancellationToken);
         return AsSeen(entry);
@@ -122,13 +127,26 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
     public async Task RemoveAsync(string name, CancellationToken cancellationToken)
     {
         RequireName(name);
-        ClusterReply reply = await Grain(name).RemoveAsync();
+        ClusterReply reply = await ConfirmedAsync(Grain(name).RemoveAsync());
         if (reply.Fault is { } fault)
         {
             throw Refused(fault);
         }
 
         await SeenAsync(reply.FleetVersion, cancellationToken);
+    }
+
+    private static async Task<T> ConfirmedAsync<T>(Task<T> command)
+    {
+        try
+        {
+            return await command;
+        }
+        catch (Exception e) when (e is not (OperationCanceledException or ArgumentException))
+        {
+            // What a store throws does not keep its type on the way from another process.
+            throw new CommandUnconfirmedException(e);
+        }
     }
 
     /// <summary>Everything known of one cluster.</summary>

@@ -26,6 +26,7 @@ internal static class WireErrors
         ExpiredReadException expired => new RpcException(new Status(StatusCode.OutOfRange, expired.Message)),
         TooManyWatchesException tooMany => Later(tooMany),
         FleetUnavailableException unavailable => new RpcException(new Status(StatusCode.Unavailable, unavailable.Message)),
+        CommandUnconfirmedException unconfirmed => new RpcException(new Status(StatusCode.Unavailable, unconfirmed.Message)),
         TimeoutException => new RpcException(new Status(StatusCode.DeadlineExceeded, "No answer within the deadline. Try again.")),
         _ => null,
     };

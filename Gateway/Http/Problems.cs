@@ -26,6 +26,7 @@ internal static class Problems
         ExpiredReadException expired => new HttpProblem("Expired.", 410, expired.Message, null, null),
         TooManyWatchesException tooMany => new HttpProblem("Too many watches.", 429, tooMany.Message, null, null) { RetryAfter = tooMany.RetryAfter },
         FleetUnavailableException unavailable => new HttpProblem("Not ready.", 503, unavailable.Message, null, null),
+        CommandUnconfirmedException unconfirmed => new HttpProblem("Not confirmed.", 503, unconfirmed.Message, null, null),
         JsonException json => new HttpProblem(
             "The request is wrong.", 400, $"The body is not the JSON that this request takes, at {json.Path ?? "$"}, line {(json.LineNumber ?? 0) + 1}.", null, null),
         BadHttpRequestException bad => new HttpProblem(

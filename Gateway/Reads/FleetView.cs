@@ -58,6 +58,9 @@ public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, Ti
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan MaxBackoff = TimeSpan.FromSeconds(5);
 
+    // The fleet says something every second; one that is silent for this long hangs with its silo.
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(5);
+
     private readonly Lock _gate = new();
     private FleetSnapshot _current = FleetSnapshot.Empty;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);

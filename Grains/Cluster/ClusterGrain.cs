@@ -22,6 +22,10 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
     private const string ReminderName = "come-back";
     private const string MovedAt = "moved-at";
 
+    // A fleet grain that lost its silo, or its state to another, lives anew a moment later.
+    private const int FleetTries = 4;
+    private static readonly TimeSpan FleetPause = TimeSpan.FromMilliseconds(200);
+
     // The shortest period that Orleans allows: how long a cluster may be without its grain after a crash that nobody noticed.
     private static readonly TimeSpan ReminderPeriod = TimeSpan.FromMinutes(1);
 
@@ -214,7 +218,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
             Resume(changed, found);
         }
 
-        Admission admission = await _fleet.AdmitAsync(changed);
+        Admission admission = await AskFleetAsync(fleet => fleet.AdmitAsync(changed));
         LogCredentialsReplaced(_logger, _name, changed.Server);
         return new RegistrationReply
         {
@@ -265,7 +269,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
         };
         await WriteAsync(new ClusterState { Entry = changed, Connection = _stored.State.Connection, Checks = _stored.State.Checks });
         await ApplyAsync(changed);
-        Admission admission = await _fleet.AdmitAsync(changed);
+        Admission admission = await AskFleetAsync(fleet => fleet.AdmitAsync(changed));
         LogUpdated(_logger, _name, changed.Generation, changed.Enabled);
         return new ClusterReply { Cluster = admission.Entry, FleetVersion = admission.Version };
     }
@@ -410,7 +414,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
         try
         {
             await this.RegisterOrUpdateReminder(ReminderName, ReminderPeriod, ReminderPeriod);
-            return await _fleet.AdmitAsync(entry);
+            return await AskFleetAsync(fleet => fleet.AdmitAsync(entry));
         }
         catch
         {
@@ -418,6 +422,23 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
             // appear: with its next report, and the user's second try says that it is registered.
             await _stored.ClearStateAsync();
             throw;
+        }
+    }
+
+    /// <summary>Asks the fleet, again where its grain was lost or found that another had written before it: what is asked may be asked twice.</summary>
+    private async Task<T> AskFleetAsync<T>(Func<IFleetGrain, Task<T>> question)
+    {
+        for (int tried = 1; ; tried++)
+        {
+            try
+            {
+                return await question(_fleet);
+            }
+            catch (OrleansException e) when (tried < FleetTries)
+            {
+                LogFleetAskedAgain(_logger, e, _name);
+                await Task.Delay(FleetPause * (tried * (0.5 + Random.Shared.NextDouble())), _services.Time);
+            }
         }
     }
 
@@ -438,7 +459,8 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
 
         // Frozen before the fleet hears of it: whatever a watch was given of this cluster lies before the stamp of its departure.
         _reads?.Mirror.Freeze();
-        long version = await _fleet.DismissAsync(_name, _services.Clock.Now());
+        long leftAt = _services.Clock.Now();
+        long version = await AskFleetAsync(fleet => fleet.DismissAsync(_name, leftAt));
         await _stored.ClearStateAsync();
         await RemoveReminderAsync();
         if (_reads is { } reads)
@@ -535,6 +557,9 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
 
     [LoggerMessage(4205, LogLevel.Information, "Cluster {Cluster}: has moved here, with {Objects} objects.", EventName = "ClusterMoved")]
     private static partial void LogAdopted(ILogger logger, string cluster, long objects);
+
+    [LoggerMessage(4206, LogLevel.Warning, "Cluster {Cluster}: the fleet did not answer; asking it again.", EventName = "FleetAskedAgain")]
+    private static partial void LogFleetAskedAgain(ILogger logger, Exception exception, string cluster);
 
     [LoggerMessage(4204, LogLevel.Error, "Cluster {Cluster}: its credentials cannot be decrypted with this service's keys; replace them, or bring the keys back.", EventName = "CredentialsUnreadable")]
     private static partial void LogCredentialsUnreadable(ILogger logger, string cluster);

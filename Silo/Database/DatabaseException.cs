@@ -52,6 +52,8 @@ public sealed class DatabaseException : Exception
             $"PostgreSQL at {server} cannot be reached ({socket.SocketErrorCode}); start it, or correct Host and Port in Database:ConnectionString.",
         { InnerException: TimeoutException } =>
             $"PostgreSQL at {server} did not answer in time; see whether it runs and is not overloaded.",
+        { InnerException: EndOfStreamException or IOException } =>
+            $"PostgreSQL at {server} closed the connection, as when it stops or restarts; try again shortly, and see its log if that stays.",
         _ => $"PostgreSQL at {server} cannot be used ({cause.InnerException?.GetType().Name ?? cause.GetType().Name}); see whether it speaks the PostgreSQL protocol and its TLS settings fit.",
     };
 }

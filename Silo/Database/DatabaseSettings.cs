@@ -72,7 +72,23 @@ public sealed class DatabaseSettings
             builder.GssEncryptionMode = GssEncryptionMode.Disable;
         }
 
-        return builder.ConnectionString;
+        return CanBeUsed(builder.ConnectionString)
+            ? builder.ConnectionString
+            : throw new DatabaseException("Database:ConnectionString is not one of PostgreSQL; write it as Host=…;Database=…;Username=…, with the port as Port=….");
+    }
+
+    // Some words are looked at only when a connection is to be made, and what the driver says of them quotes them.
+    private static bool CanBeUsed(string connectionString)
+    {
+        try
+        {
+            NpgsqlDataSource.Create(connectionString).Dispose();
+            return true;
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException or OverflowException or InvalidOperationException or NotSupportedException)
+        {
+            return false;
+        }
     }
 
     // The driver's own message may quote the string, and with it the password.
@@ -82,7 +98,7 @@ public sealed class DatabaseSettings
         {
             return new NpgsqlConnectionStringBuilder(text);
         }
-        catch (ArgumentException)
+        catch (Exception e) when (e is ArgumentException or FormatException or OverflowException)
         {
             return null;
         }

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Http.Json;
 using MultiCluster.TestSupport;
 using Xunit.Abstractions;
 
@@ -81,9 +83,13 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
 
         await server.StopAsync(immediately: true);
         List<FleetAnswer> without = await AskForAsync(fleet, TimeSpan.FromSeconds(10));
+        using HttpResponseMessage change = await fleet.Http.PatchAsJsonAsync("/v1/clusters/member-00", new { labels = new { tier = "gold" } });
+        string said = await change.Content.ReadAsStringAsync();
         await server.StartAsync();
         await AskUntilFreshAsync(fleet, FreshWithin);
 
+        // What cannot be stored is refused in words; nobody is told that it is done.
+        Assert.True(change.StatusCode == HttpStatusCode.ServiceUnavailable && said.Contains("The change is not confirmed", StringComparison.Ordinal), $"{change.StatusCode} {said} {fleet.Printed}");
         Assert.All(without, a => Assert.Empty(a.NotFresh));
         Assert.All(fleet.Silos.Append(fleet.Gateway), p => Assert.False(p.HasExited, p.Printed));
         await changes.DisposeAsync();

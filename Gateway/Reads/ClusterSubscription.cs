@@ -32,6 +32,9 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
     /// <summary>Revision of its leave while it leaves: nobody may resume from there or later before all of it is told.</summary>
     public long ResumeBefore { get; set; } = long.MaxValue;
 
+    /// <summary>Whether the grain did not know its cluster yet, of which the fleet knew: it is asked again.</summary>
+    public bool IsTooEarly { get; set; }
+
     /// <summary>Whether it has come to its end.</summary>
     public bool IsEnded { get; set; }
 

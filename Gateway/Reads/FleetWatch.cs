@@ -320,6 +320,10 @@ internal sealed class FleetWatch : IAsyncDisposable
         {
             case WatchEnd.None:
                 break;
+            case WatchEnd.Left when batch.Coverage?.Fault?.Kind == ClusterFault.NotRegistered:
+                // Nothing was shown (see above). As long as the fleet knows the cluster, its grain will, too.
+                from.IsTooEarly = true;
+                break;
             case WatchEnd.Left:
                 // One that we did not send away has left before the fleet tells us; until it does, there is nothing to come back to.
                 from.IsEnded = true;
@@ -334,17 +338,26 @@ internal sealed class FleetWatch : IAsyncDisposable
         }
     }
 
-    /// <summary>Looks for clusters that have fallen silent or cannot take leave.</summary>
+    /// <summary>Looks for clusters that have fallen silent, cannot take leave, or were asked too early.</summary>
     private void Check()
     {
-        foreach (ClusterSubscription subscription in _subscriptions.Values)
+        foreach (ClusterSubscription subscription in _subscriptions.Values.ToArray())
         {
             if (subscription.IsEnded || _end != FleetWatchEnd.None)
             {
                 continue;
             }
 
-            if (subscription.LeavingSince is { } leaving && _time.GetElapsedTime(leaving) > LeaveWithin)
+            if (subscription.IsTooEarly && subscription.LeavingSince is not null)
+            {
+                subscription.IsEnded = true;
+                _gone.Add(subscription.Cluster);
+            }
+            else if (subscription.IsTooEarly)
+            {
+                Start(new ClusterSubscription(subscription.Cluster, subscription.Uid, null, subscription.Resume) { Told = subscription.Told });
+            }
+            else if (subscription.LeavingSince is { } leaving && _time.GetElapsedTime(leaving) > LeaveWithin)
             {
                 Expire($"Cluster {subscription.Cluster} left, and which objects went with it can no longer be told.");
             }

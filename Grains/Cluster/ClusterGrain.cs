@@ -21,6 +21,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
 {
     private const string ReminderName = "come-back";
     private const string MovedAt = "moved-at";
+    private const string Trail = "version-trail";
 
     // A fleet grain that lost its silo, or its state to another, lives anew a moment later.
     private const int FleetTries = 4;
@@ -39,6 +40,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
     private ClusterReads? _reads;
     private DepartedReads? _departed;
     private IGrainTimer? _idleReports;
+    private VersionTrail? _trail;
 
     public ClusterGrain(
         [PersistentState("cluster", "clusters")] IPersistentState<ClusterState> stored,
@@ -97,7 +99,15 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
         await session.StopAsync(letGo: false).WaitAsync(cancellationToken);
     }
 
-    void IGrainMigrationParticipant.OnDehydrate(IDehydrationContext dehydrationContext) => dehydrationContext.TryAddValue(MovedAt, _services.Clock.Now());
+    void IGrainMigrationParticipant.OnDehydrate(IDehydrationContext dehydrationContext)
+    {
+        if (_reads is { } reads)
+        {
+            dehydrationContext.TryAddValue(Trail, reads.Mirror.Trace(_services.Time.GetUtcNow()));
+        }
+
+        dehydrationContext.TryAddValue(MovedAt, _services.Clock.Now());
+    }
 
     void IGrainMigrationParticipant.OnRehydrate(IRehydrationContext rehydrationContext)
     {
@@ -106,6 +116,8 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
             // Every revision that was given out there is from before: what is stamped here is later.
             _services.Clock.Observe(movedAt);
         }
+
+        rehydrationContext.TryGetValue(Trail, out _trail);
     }
 
     public Task ReceiveReminder(string reminderName, TickStatus status)
@@ -157,7 +169,6 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
         }
 
         Admission admission = await JoinAsync(entry, request.Connection, found.Checks);
-        _reads = OpenReads(entry, hasJustJoined: true);
         Resume(admission.Entry, found);
         LogRegistered(_logger, _name, entry.Uid, entry.Server, found.Faults.Length);
         return new RegistrationReply
@@ -332,8 +343,8 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
     /// <summary>Goes on with what a standby has filled here.</summary>
     private void Adopt(ClusterStandby standby)
     {
-        // Revisions that the grain has given out at its old place say nothing of what the standby has seen.
-        standby.Reads.Mirror.History.ForgetBefore(_services.Clock.Now());
+        standby.Reads.Mirror.TakeOver(_trail);
+        _trail = null;
         _reads = standby.Reads;
         _session = standby.Session;
         _session.Adopt();
@@ -414,12 +425,17 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
         try
         {
             await this.RegisterOrUpdateReminder(ReminderName, ReminderPeriod, ReminderPeriod);
+
+            // Whoever hears of it from the fleet asks for it at once, perhaps before the fleet's answer is here.
+            _reads = OpenReads(entry, hasJustJoined: true);
             return await AskFleetAsync(fleet => fleet.AdmitAsync(entry));
         }
         catch
         {
             // Nobody was told that it is registered, so it must not appear later by itself. Where even this fails, it does
             // appear: with its next report, and the user's second try says that it is registered.
+            _reads?.Mirror.Freeze();
+            _reads = null;
             await _stored.ClearStateAsync();
             throw;
         }

@@ -47,6 +47,30 @@ public sealed class FleetWatchTests
     }
 
     [Fact]
+    public async Task Watch_ClusterThatDoesNotKnowItselfYet_IsAskedAgain_AndHeldBackUntilThen()
+    {
+        using var fleet = new SimulatedFleet(clusters: 1);
+        await using var watch = new WatchReader(fleet, Query());
+        await watch.ReadUntilAsync(b => b.InitialEnd);
+        SimulatedCluster early = fleet.Join("new", unknownTo: 2);
+        early.Put(Maps, "n", "a");
+        long joinedAt = fleet.View.Current.Clusters["new"].JoinedAt;
+
+        await watch.ReadUntilAsync(b =>
+        {
+            Assert.True(watch.Seen.Count > 0 || b.Revision < joinedAt, "Whoever resumed from here would miss what was not told.");
+            return watch.Seen.Count == 1;
+        });
+        Assert.Equal("+new/n/a", watch.Seen[0]);
+        Assert.True(early.UnknownTo < 0);
+
+        fleet.Join("never", unknownTo: int.MaxValue);
+        await watch.ReadUntilAsync(b => b.Coverage.Any(c => c.Cluster == "never"));
+        fleet.Leave("never");
+        await watch.ReadUntilAsync(b => b.Gone.Contains("never"));
+    }
+
+    [Fact]
     public async Task Watch_ClusterJoinsAndLeaves_AddsAndDeletesItsObjects()
     {
         using var fleet = new SimulatedFleet(clusters: 1);

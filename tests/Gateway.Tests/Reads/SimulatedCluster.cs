@@ -54,6 +54,9 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
 
     internal ApiSurface? Surface { get; set; } = Served;
 
+    /// <summary>Watches that are told that there is no such cluster, as by a grain that is still being registered.</summary>
+    internal int UnknownTo { get; set; }
+
     /// <summary>Calls answered, of every kind.</summary>
     public int Calls
     {
@@ -139,6 +142,18 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
     public async IAsyncEnumerable<ClusterWatchBatch> WatchAsync(ClusterWatchRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await EnterAsync(cancellationToken);
+        if (UnknownTo-- > 0)
+        {
+            yield return new ClusterWatchBatch
+            {
+                Through = request.Revision,
+                Coverage = new ClusterCoverage { Cluster = Name, State = CoverageState.Failed, Fault = new ClusterFault(ClusterFault.NotRegistered, "No such cluster.") },
+                InitialEnd = request.Since is null,
+                End = WatchEnd.Left,
+            };
+            yield break;
+        }
+
         CancellationTokenSource streams = _streams;
         await foreach (ClusterWatchBatch batch in _reader.WatchAsync(request, cancellationToken).WithCancellation(cancellationToken))
         {

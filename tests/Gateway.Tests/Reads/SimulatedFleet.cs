@@ -47,9 +47,9 @@ public sealed class SimulatedFleet : IDisposable
 
     public ClusterEntry Entry(string name) => _entries[name];
 
-    public SimulatedCluster Join(string name, string? tier = null, bool enabled = true)
+    public SimulatedCluster Join(string name, string? tier = null, bool enabled = true, int unknownTo = 0)
     {
-        var cluster = new SimulatedCluster(name, Clock, _time, Bounds);
+        var cluster = new SimulatedCluster(name, Clock, _time, Bounds) { UnknownTo = unknownTo };
         _clusters[name] = cluster;
         var entry = new ClusterEntry
         {

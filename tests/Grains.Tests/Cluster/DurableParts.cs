@@ -20,6 +20,9 @@ internal sealed class DurableParts : IGrainStorage
     /// <summary>Every write waits for this.</summary>
     public Task Writable { get; set; } = Task.CompletedTask;
 
+    /// <summary>Called before a state of this name is written; it waits for what comes back.</summary>
+    public Func<string, Task> Writing { get; set; } = static _ => Task.CompletedTask;
+
     /// <summary>All that is stored, for searches of what must not be there.</summary>
     public IEnumerable<string> Records => _records.Values.Select(record => record.Json);
 
@@ -40,6 +43,7 @@ internal sealed class DurableParts : IGrainStorage
         }
 
         await Writable;
+        await Writing(stateName);
         string tag = Interlocked.Increment(ref _tags).ToString();
         _records[Key(stateName, grainId)] = (JsonSerializer.Serialize(grainState.State), tag);
         grainState.ETag = tag;

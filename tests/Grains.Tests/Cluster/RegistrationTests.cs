@@ -184,6 +184,36 @@ public sealed class RegistrationTests
     }
 
     [Fact]
+    public async Task Register_FleetTellsOfItBeforeItIsDone_WhoeverAsksFindsIt()
+    {
+        var durable = new DurableParts();
+        var isTold = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var goOn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        durable.Writing = state =>
+        {
+            if (state != "fleet")
+            {
+                return Task.CompletedTask;
+            }
+
+            isTold.TrySetResult();
+            return goOn.Task;
+        };
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(durable);
+
+        Task<RegistrationReply> registering = host.RegisterAsync("eu-1", member);
+        await isTold.Task.WaitAsync(FleetHost.Patience);
+        Assert.Equal(CoverageState.Syncing, (await host.ListAsync("eu-1", "configmaps")).Coverage.State);
+        await using var watch = new WatchReader(host, "eu-1", "configmaps", since: null);
+        await watch.UntilAsync(seen => seen.InitialEnd);
+        goOn.SetResult();
+
+        Assert.NotNull((await registering).Cluster);
+        await watch.UntilAsync(seen => seen.Changes.Any(change => change.Contains("kube-root-ca.crt", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task Register_FleetCannotStoreIt_LeavesNothingBehind()
     {
         var durable = new DurableParts { FailWritesOf = "fleet" };

@@ -34,10 +34,12 @@ public sealed record WatchPosition
 /// <summary>Objects up to a key were seen as of one version of the member.</summary>
 /// <param name="Version">The member's resourceVersion; 0 where there was nothing.</param>
 /// <param name="Through">Last key; null for all that follow.</param>
+/// <param name="Count">Where it is the whole kind: how many objects of it there were, whether shown or not; negative where that is not known.</param>
 [GenerateSerializer, Immutable, Alias("multicluster.member-point")]
 public readonly record struct MemberPoint(
     [property: Id(0)] long Version,
-    [property: Id(1)] ObjectKey? Through);
+    [property: Id(1)] ObjectKey? Through,
+    [property: Id(2)] int Count = -1);
 
 /// <summary>At which version of the member a kind stood.</summary>
 /// <param name="GroupResource">The kind.</param>

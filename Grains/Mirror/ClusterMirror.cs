@@ -56,6 +56,9 @@ internal sealed class ClusterMirror
         set => Volatile.Write(ref _byteBudget, value);
     }
 
+    /// <summary>What is known of the revisions that another mirror of this cluster gave out before <see cref="MirrorHistory.BeganAt"/>; null for nothing.</summary>
+    public VersionTrail? Before { get; private set; }
+
     /// <summary>Whether the cluster has left.</summary>
     public bool IsFrozen { get; private set; }
 
@@ -107,6 +110,29 @@ internal sealed class ClusterMirror
 
             return new MirrorMoment(Clock.Now(), kinds);
         }
+    }
+
+    /// <summary>How the revisions that were given out of late translate into versions of the member.</summary>
+    public VersionTrail Trace(DateTimeOffset now)
+    {
+        var trail = new VersionTrailBuilder(FleetClock.Physical(now - VersionTrail.Span));
+        lock (Gate)
+        {
+            foreach (KindTable kind in _kinds.Values)
+            {
+                trail.Add(kind);
+            }
+
+            return trail.Build(History.Trace_NeedsGate(trail));
+        }
+    }
+
+    /// <summary>This mirror takes the place of another, whose revisions are still about.</summary>
+    /// <param name="before">The trail of that one; null where there is none.</param>
+    public void TakeOver(VersionTrail? before)
+    {
+        Before = before;
+        History.Begin();
     }
 
     /// <summary>Removes a kind whose writer has stopped; all its objects come out as deletions.</summary>

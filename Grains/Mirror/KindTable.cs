@@ -28,6 +28,7 @@ internal sealed class KindTable : IReflectorSink
     private long _jsonBytes;
     private long _lastHeard;
     private long _memberVersion;
+    private ListedState? _listed;
 
     internal KindTable(ClusterMirror mirror, ResourceType type, TimeProvider time)
     {
@@ -54,6 +55,9 @@ internal sealed class KindTable : IReflectorSink
     /// <summary>The member's version at which its objects were exactly these; 0 while there are none because no list is whole yet, -1 where it cannot be told.</summary>
     /// <remarks>Read under the mirror's gate, together with a snapshot or the end of the history, it belongs to that.</remarks>
     internal long MemberVersion => Volatile.Read(ref _memberVersion);
+
+    /// <summary>What the last list was like; null before the first.</summary>
+    internal ListedState? Listed => Volatile.Read(ref _listed);
 
     /// <summary>Time since the last event, bookmark or list; before the first, since the table was made.</summary>
     public TimeSpan SinceHeard => _time.GetElapsedTime(Volatile.Read(ref _lastHeard));
@@ -117,7 +121,16 @@ internal sealed class KindTable : IReflectorSink
         List<MirrorRow> rows = session.ToOrdered();
         List<PendingChange> changes = Difference(_rows, rows);
         RowTree tree = changes.Count == 0 ? _rows : RowTree.Build(rows);
-        Publish(tree, changes, NumberOf(resourceVersion));
+        long version = NumberOf(resourceVersion);
+        Publish(tree, changes, version);
+        lock (_mirror.Gate)
+        {
+            // Only this table's writer adds changes of it, so none lies between the list and this revision.
+            long newest = rows.Count == 0 ? 0 : rows.Max(static row => row.Version);
+            bool isTold = version >= 0 && rows.TrueForAll(static row => row.Version >= 0);
+            Volatile.Write(ref _listed, isTold ? new ListedState(version, newest, rows.Count, _mirror.Clock.Now()) : null);
+        }
+
         if (rows.Count == 0)
         {
             _factory.Forget();
@@ -345,6 +358,17 @@ internal sealed class KindTable : IReflectorSink
     }
 
     private readonly record struct PendingChange(WatchChange Type, MirrorRow? Old, MirrorRow? New);
+}
+
+/// <summary>A list that was taken over whole.</summary>
+/// <param name="Version">The member's version of it.</param>
+/// <param name="Newest">The latest version of one of its objects; 0 without any.</param>
+/// <param name="Count">Its objects.</param>
+/// <param name="Stamp">Fleet revision: every change of the kind since the list is stamped later.</param>
+internal sealed record ListedState(long Version, long Newest, int Count, long Stamp)
+{
+    /// <summary>Whether the kind was the same at a version from before the list: nothing in it is newer, and nothing is missing.</summary>
+    public bool IsSameAs(long version, int count) => version < Version && Newest <= version && count == Count;
 }
 
 /// <summary>The rows of a list that is still arriving.</summary>

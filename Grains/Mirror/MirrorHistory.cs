@@ -25,6 +25,7 @@ internal sealed class MirrorHistory
     private bool _isWaitedFor;
     private long _oldestStamp;
     private long _droppedStamp;
+    private long _beganAt;
     private int _count;
     private long _bytes;
     private bool _isEnded;
@@ -61,13 +62,72 @@ internal sealed class MirrorHistory
     /// <summary>Follows what happened after a revision; the first read says when that is no longer known.</summary>
     public HistoryCursor ReadAfter(long stamp) => new(this, stamp);
 
-    /// <summary>Readers from before a revision are expired from now on, as if everything up to it had been dropped.</summary>
-    public void ForgetBefore(long stamp)
+    /// <summary>Revisions before this one were given out over another history; by themselves they say nothing of where a reader stands in this one.</summary>
+    public long BeganAt => Volatile.Read(ref _beganAt);
+
+    /// <summary>From now on this history answers for its cluster.</summary>
+    public void Begin() => Volatile.Write(ref _beganAt, _clock.Now());
+
+    /// <summary>After which of its revisions a kind stood at a version of its member; null where that cannot be told.</summary>
+    /// <param name="groupResource">The kind.</param>
+    /// <param name="version">The version, not later than where the kind stands now.</param>
+    /// <param name="listed">The kind's last list, from which on every change is in the history.</param>
+    public long? StampAt(string groupResource, long version, ListedState listed)
     {
+        List<HistorySegment> segments = [];
         lock (_gate)
         {
-            Volatile.Write(ref _oldestStamp, Math.Max(_oldestStamp, stamp));
+            for (HistorySegment? segment = _head; segment is not null; segment = segment.Next)
+            {
+                segments.Add(segment);
+            }
         }
+
+        long found = listed.Stamp;
+        for (int at = segments.Count - 1; at >= 0 && segments[at].LastStamp > found; at--)
+        {
+            for (int i = segments[at].Count - 1; i >= 0 && segments[at][i].Stamp > found; i--)
+            {
+                Change change = segments[at][i];
+                if (change.Resource.GroupResource != groupResource)
+                {
+                    continue;
+                }
+
+                if (change.Mark.Reach == MarkReach.Unknown)
+                {
+                    return null;
+                }
+
+                if (change.Mark.Reach == MarkReach.Whole && change.Mark.Version <= version)
+                {
+                    found = change.Stamp;
+                }
+            }
+        }
+
+        return found >= OldestStamp ? found : null;
+    }
+
+    /// <summary>Gives the changes that are held to a trail, the latest first.</summary>
+    /// <returns>The revision after which nothing is missing among them, not even an addition.</returns>
+    internal long Trace_NeedsGate(VersionTrailBuilder trail)
+    {
+        List<HistorySegment> segments = [];
+        for (HistorySegment? segment = _head; segment is not null; segment = segment.Next)
+        {
+            segments.Add(segment);
+        }
+
+        for (int at = segments.Count - 1; at >= 0; at--)
+        {
+            for (int i = segments[at].Count - 1; i >= 0; i--)
+            {
+                trail.Precede(segments[at][i]);
+            }
+        }
+
+        return Math.Max(Math.Max(_oldestStamp, _droppedStamp), _beganAt);
     }
 
     internal void Append_NeedsGate(Change change)

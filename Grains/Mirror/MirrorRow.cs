@@ -93,6 +93,9 @@ internal sealed class MirrorRow
         ? _resourceVersion.ToString(System.Globalization.CultureInfo.InvariantCulture)
         : ReadMetadata("resourceVersion"u8);
 
+    /// <summary>The member's resourceVersion as a number; negative where it is none.</summary>
+    internal long Version => _resourceVersion;
+
     /// <summary>The uid as it stands in the object.</summary>
     public string UidText => (_traits & Traits.ForeignUid) == Traits.None ? Uid.ToString() : ReadMetadata("uid"u8);
 

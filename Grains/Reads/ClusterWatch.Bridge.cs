@@ -8,8 +8,9 @@ using MultiCluster.Reads;
 namespace MultiCluster.Grains.Reads;
 
 /// <content>
-/// Goes on where another activation stopped. Its history is gone, but the member still knows what was there at the version that the watch
-/// has seen, and this mirror knows what is there now: the difference is what the watch has missed.
+/// Goes on where another activation stopped. Its history is gone, but versions of the member mean the same here. Where this mirror has itself
+/// been at the version that the watch has seen, it follows its own history from there. Else the member still knows what was there at
+/// that version, and this mirror knows what is there now: the difference is what the watch has missed.
 /// </content>
 internal sealed partial class ClusterWatch
 {
@@ -54,6 +55,16 @@ internal sealed partial class ClusterWatch
             }
 
             await Task.Delay(LookEvery, time, cancellationToken);
+        }
+
+        if (StampOf(known) is { } stamp)
+        {
+            foreach (ClusterWatchBatch batch in Retrace(known, moment, stamp, coverage))
+            {
+                yield return batch;
+            }
+
+            yield break;
         }
 
         // What the mirror holds is whole. Only where the difference takes so long that the reader should hear something is it worth a word.
@@ -159,6 +170,77 @@ internal sealed partial class ClusterWatch
         _settled = moment.Stamp;
         _told = coverage;
         yield return _batch.Take(moment.Stamp, coverage, initialEnd: known.PresentThrough is not null, position: _trail.At(moment.Stamp));
+    }
+
+    /// <summary>Where a watch stands that brings a revision from before this mirror answered; null where nobody can tell any more.</summary>
+    private WatchPosition? Recall(long revision)
+    {
+        QueryTarget target = QueryTarget.Resolve(source, request.Query.Kind, time.GetUtcNow());
+        bool needsOthers = request.Query.Owner is not null;   // which kinds have had a say is not in the trail
+        if (needsOthers || target.Type is null || Mirror.Before?.At(target.Type.GroupResource, revision) is not { } point)
+        {
+            return null;
+        }
+
+        return new WatchPosition
+        {
+            Registration = source.Registration,
+            History = Guid.Empty,
+            Stamp = revision,
+            Points = [new MemberPoint(point.Version, null, point.Count)],
+        };
+    }
+
+    /// <summary>Where in this mirror's own history a watch stands that came from another; null where it has not been there.</summary>
+    private long? StampOf(WatchPosition known)
+    {
+        if (_set is not { DependsOnOthers: false } set || known.PresentThrough is not null || known.Points is not [{ Through: null, Version: > 0 } point]
+            || !Mirror.TryGetKind(set.Type.GroupResource, out KindTable? table) || table.Listed is not { } listed)
+        {
+            return null;
+        }
+
+        return point.Version >= listed.Version || listed.IsSameAs(point.Version, point.Count)
+            ? Mirror.History.StampAt(set.Type.GroupResource, point.Version, listed)
+            : null;
+    }
+
+    /// <summary>Tells what this mirror has seen since, as of now: the watch has been told of later revisions than those at which it was seen here.</summary>
+    private IEnumerable<ClusterWatchBatch> Retrace(WatchPosition known, MirrorMoment moment, long stamp, ClusterCoverage coverage)
+    {
+        _trail.Begin(known.Points);
+        HistoryCursor cursor = Mirror.History.ReadAfter(stamp);
+        while (cursor.TryRead(out Change? change) is var read && read is HistoryRead.Change or HistoryRead.Expired)
+        {
+            if (read == HistoryRead.Expired)
+            {
+                yield return Lost(known);
+                yield break;
+            }
+
+            if (change!.Stamp > moment.Stamp)
+            {
+                break;
+            }
+
+            if (change.Resource.GroupResource != _set!.Type.GroupResource)
+            {
+                continue;
+            }
+
+            _trail.Follow(change);
+            _set.Apply(change with { Stamp = moment.Stamp }, _batch);
+            if (_batch.IsFull && !_trail.IsBetween)
+            {
+                yield return _batch.Take(0, position: _trail.At(known.Stamp) with { History = Guid.Empty });
+            }
+        }
+
+        Reach(moment);
+        _cursor = Mirror.History.ReadAfter(moment.Stamp);
+        _settled = moment.Stamp;
+        _told = coverage;
+        yield return _batch.Take(moment.Stamp, coverage, position: _trail.At(moment.Stamp));
     }
 
     /// <summary>Whether this mirror has come as far as the watch was.</summary>

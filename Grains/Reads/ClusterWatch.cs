@@ -33,6 +33,16 @@ internal sealed partial class ClusterWatch(IClusterReadSource source, ClusterWat
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         Mirror.Clock.Observe(request.Revision);
         WatchPosition? position = request.Position;
+        if (position is null && request.Since is { } revision && revision < Mirror.History.BeganAt)
+        {
+            position = Recall(revision);
+            if (position is null)
+            {
+                yield return _batch.Take(revision, end: WatchEnd.Expired);
+                yield break;
+            }
+        }
+
         if ((position?.Stamp ?? request.Since) is not { } since)
         {
             foreach (ClusterWatchBatch batch in Present(cancellationToken))
@@ -305,12 +315,16 @@ internal sealed partial class ClusterWatch(IClusterReadSource source, ClusterWat
 
     /// <summary>Everything of a moment was told.</summary>
     private void Reach(MirrorMoment moment) =>
-        _trail.Reach(_set is null ? 0 : moment.VersionOf(_set.Type.GroupResource), Owners(moment.VersionOf));
+        _trail.Reach(
+            _set is null ? 0 : moment.VersionOf(_set.Type.GroupResource),
+            _set is null ? 0 : moment.Find(_set.Type.GroupResource)?.Rows.Count ?? 0,
+            Owners(moment.VersionOf));
 
     /// <summary>Everything was told; called under the gate.</summary>
     private void ReachPresent()
     {
-        _trail.Reach(_set is null ? 0 : VersionOf(_set.Type.GroupResource), Owners(VersionOf));
+        int count = _set is not null && Mirror.TryGetKind(_set.Type.GroupResource, out KindTable? shown) ? shown.ObjectCount : 0;
+        _trail.Reach(_set is null ? 0 : VersionOf(_set.Type.GroupResource), count, Owners(VersionOf));
 
         long VersionOf(string groupResource) => Mirror.TryGetKind(groupResource, out KindTable? table) ? table.MemberVersion : 0;
     }

@@ -24,9 +24,9 @@ internal sealed class WatchTrail(Guid registration, Guid history)
     }
 
     /// <summary>Everything of the kind was told as of a version; negative where it cannot be said.</summary>
-    public void Reach(long version, ImmutableArray<MemberKindVersion> owners)
+    public void Reach(long version, int count, ImmutableArray<MemberKindVersion> owners)
     {
-        _points = version < 0 || owners.Any(static owner => owner.Version < 0) ? [] : [new MemberPoint(version, null)];
+        _points = version < 0 || owners.Any(static owner => owner.Version < 0) ? [] : [new MemberPoint(version, null, count)];
         _owners = owners;
     }
 
@@ -47,7 +47,7 @@ internal sealed class WatchTrail(Guid registration, Guid history)
         switch (change.Mark.Reach)
         {
             case MarkReach.Whole:
-                Reach(change.Mark.Version, []);
+                Reach(change.Mark.Version, -1, []);
                 break;
             case MarkReach.Through:
                 Reach(change.Mark.Version, KeyOf(change.Row));
@@ -81,7 +81,7 @@ internal sealed class WatchTrail(Guid registration, Guid history)
         foreach (MemberPoint point in _points)
         {
             bool isLast = point.Through is not { } end || Bytes(end).AsSpan().SequenceCompareTo(key) >= 0;
-            points.Add(isLast ? point with { Through = through } : point);
+            points.Add(isLast ? point with { Through = through, Count = -1 } : point);
             if (isLast)
             {
                 points.Add(new MemberPoint(0, null));

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Logging;
 using MultiCluster.Clusters;
 using MultiCluster.Fleet;
 using MultiCluster.Gateway.Reads;
@@ -48,7 +49,8 @@ public sealed class CommandUnconfirmedException(Exception cause) : Exception(
 /// Checks what can be checked without the cluster, encrypts the connection, asks the cluster's grain, and returns when this gateway's own
 /// view shows the result, so that a client that lists next sees what it did. Thread-safe.
 /// </remarks>
-public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, ConnectionSealer sealer, TimeProvider time)
+public sealed partial class ClusterCommands(
+    IGrainFactory grains, FleetView fleet, ConnectionSealer sealer, TimeProvider time, ILogger<ClusterCommands> logger)
 {
     // The view follows within milliseconds; when it does not, the command has succeeded all the same.
     private static readonly TimeSpan ViewDeadline = TimeSpan.FromSeconds(2);
@@ -73,7 +75,7 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
             throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
         }
 
-        RegistrationReply reply = await ConfirmedAsync(Grain(name).RegisterAsync(
+        RegistrationReply reply = await ConfirmedAsync(name, Grain(name).RegisterAsync(
             new RegisterCluster { Labels = checkedLabels, Connection = sealedConnection, Force = force, DryRun = dryRun, Mirror = mirror },
             cancellationToken));
         ThrowIfRefused(reply, dryRun);
@@ -94,7 +96,7 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
             throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
         }
 
-        RegistrationReply reply = await ConfirmedAsync(Grain(name).ReplaceCredentialsAsync(
+        RegistrationReply reply = await ConfirmedAsync(name, Grain(name).ReplaceCredentialsAsync(
             new ReplaceCredentials { Connection = sealedConnection, Force = force }, cancellationToken));
         ThrowIfRefused(reply, dryRun: false);
         await SeenAsync(reply.FleetVersion, cancellationToken);
@@ -116,7 +118,7 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
             }
         }
 
-        ClusterReply reply = await ConfirmedAsync(Grain(name).UpdateAsync(update));
+        ClusterReply reply = await ConfirmedAsync(name, Grain(name).UpdateAsync(update));
         ClusterEntry entry = Accepted(reply);
         await SeenAsync(reply.FleetVersion, cancellationToken);
         return AsSeen(entry);
@@ -127,7 +129,7 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
     public async Task RemoveAsync(string name, CancellationToken cancellationToken)
     {
         RequireName(name);
-        ClusterReply reply = await ConfirmedAsync(Grain(name).RemoveAsync());
+        ClusterReply reply = await ConfirmedAsync(name, Grain(name).RemoveAsync());
         if (reply.Fault is { } fault)
         {
             throw Refused(fault);
@@ -136,7 +138,7 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
         await SeenAsync(reply.FleetVersion, cancellationToken);
     }
 
-    private static async Task<T> ConfirmedAsync<T>(Task<T> command)
+    private async Task<T> ConfirmedAsync<T>(string name, Task<T> command)
     {
         try
         {
@@ -144,7 +146,8 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
         }
         catch (Exception e) when (e is not (OperationCanceledException or ArgumentException))
         {
-            // What a store throws does not keep its type on the way from another process.
+            // What a store throws does not keep its type on the way from another process, so a fault of ours looks the same to the client; the log tells them apart.
+            LogUnconfirmed(logger, e, name);
             throw new CommandUnconfirmedException(e);
         }
     }
@@ -295,4 +298,7 @@ public sealed class ClusterCommands(IGrainFactory grains, FleetView fleet, Conne
 
         return kept.ToImmutable();
     }
+
+    [LoggerMessage(5002, LogLevel.Error, "Cluster {Cluster}: a change was not confirmed; the client was told to look before it tries again.", EventName = "CommandUnconfirmed")]
+    private static partial void LogUnconfirmed(ILogger logger, Exception exception, string cluster);
 }

@@ -90,6 +90,7 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
 
         // What cannot be stored is refused in words; nobody is told that it is done.
         Assert.True(change.StatusCode == HttpStatusCode.ServiceUnavailable && said.Contains("The change is not confirmed", StringComparison.Ordinal), $"{change.StatusCode} {said} {fleet.Printed}");
+        Assert.Contains("a change was not confirmed", fleet.Gateway.Printed, StringComparison.Ordinal);
         Assert.All(without, a => Assert.Empty(a.NotFresh));
         Assert.All(fleet.Silos.Append(fleet.Gateway), p => Assert.False(p.HasExited, p.Printed));
         await changes.DisposeAsync();

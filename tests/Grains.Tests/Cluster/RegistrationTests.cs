@@ -214,6 +214,22 @@ public sealed class RegistrationTests
     }
 
     [Fact]
+    public async Task Register_FleetHasLostItsState_IsAskedAgain()
+    {
+        var durable = new DurableParts();
+        int writes = 0;
+        durable.Writing = state => state == "fleet" && Interlocked.Increment(ref writes) == 1
+            ? Task.FromException(new InconsistentStateException("Another activation has written."))
+            : Task.CompletedTask;
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(durable);
+
+        Assert.NotNull((await host.RegisterAsync("eu-1", member)).Cluster);
+        Assert.Equal("eu-1", Assert.Single((await host.Fleet.GetAsync()).Clusters).Name);
+        Assert.Contains(host.Log, line => line.Contains("FleetAskedAgain", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Register_FleetCannotStoreIt_LeavesNothingBehind()
     {
         var durable = new DurableParts { FailWritesOf = "fleet" };

@@ -174,6 +174,14 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
         Fault = new ClusterFault("Timeout", "No answer within the deadline. Ask again, with a longer deadline, or leave the cluster out."),
     };
 
+    /// <summary>Coverage of a cluster of which a watch hears nothing.</summary>
+    public static ClusterCoverage Silent(string cluster) => new()
+    {
+        Cluster = cluster,
+        State = CoverageState.Timeout,
+        Fault = new ClusterFault("Timeout", "Nothing is heard of the cluster at the moment; the watch asks for it again and goes on from where it was."),
+    };
+
     /// <summary>Coverage of a cluster whose grain could not be reached.</summary>
     public static ClusterCoverage Unavailable(string cluster) => new()
     {

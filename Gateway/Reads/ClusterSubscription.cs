@@ -110,7 +110,7 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
                     Leave = leave,
                     Position = position,
                 };
-                var stream = new PatientStream(
+                var stream = new PatientStream<ClusterWatchBatch>(
                     context.Calls.Grain(cluster).WatchAsync(request, attempt.Token).WithBatchSize(SubscriptionContext.UnderWay).GetAsyncEnumerator(attempt.Token), context.Time);
                 await using (stream)
                 {
@@ -169,7 +169,7 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
         }
     }
 
-    private async ValueTask<bool> NextAsync(PatientStream stream, SubscriptionContext context, CancellationToken attempt)
+    private async ValueTask<bool> NextAsync(PatientStream<ClusterWatchBatch> stream, SubscriptionContext context, CancellationToken attempt)
     {
         Volatile.Write(ref _silentSince, context.Time.GetTimestamp());
         bool any = await stream.MoveNextAsync(attempt);
@@ -195,54 +195,6 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
         {
             _attempt = null;
         }
-    }
-}
-
-/// <summary>A stream that is left behind where it does not listen to its token.</summary>
-/// <remarks>An enumerator must not be disposed while it moves, so one that is left moving is disposed when it has stopped by itself.</remarks>
-internal sealed class PatientStream(IAsyncEnumerator<ClusterWatchBatch> stream, TimeProvider time) : IAsyncDisposable
-{
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
-
-    private Task<bool>? _moving;
-
-    public ClusterWatchBatch Current => stream.Current;
-
-    public async ValueTask<bool> MoveNextAsync(CancellationToken cancellationToken)
-    {
-        ValueTask<bool> next = stream.MoveNextAsync();
-        if (next.IsCompleted)
-        {
-            return await next;
-        }
-
-        _moving = next.AsTask();
-        bool any = await _moving.WaitAsync(cancellationToken);
-        _moving = null;
-        return any;
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (_moving is { IsCompleted: false } moving)
-        {
-            // It was cancelled with us and is about to notice.
-            using var patience = new CancellationTokenSource(Patience, time);
-            await moving.WaitAsync(patience.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-            if (!moving.IsCompleted)
-            {
-                _ = LeaveBehindAsync(moving);   // ends with the grain's own call; what it ends with concerns nobody any more
-                return;
-            }
-        }
-
-        await stream.DisposeAsync();
-    }
-
-    private async Task LeaveBehindAsync(Task moving)
-    {
-        await moving.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        await stream.DisposeAsync();
     }
 }
 

@@ -53,13 +53,13 @@ public sealed class FleetSnapshot
 /// Readers take <see cref="Current"/> once per request. When the grain is lost, the last snapshot stays and the watch is opened
 /// anew after 0.2 to 5 seconds with jitter. Thread-safe.
 /// </remarks>
-public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, TimeProvider time, ILogger<FleetView> logger) : BackgroundService
+public sealed partial class FleetView : BackgroundService
 {
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan MaxBackoff = TimeSpan.FromSeconds(5);
 
     // The fleet says something every second; one that is silent for this long hangs with its silo.
-    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(3);
 
     private readonly Lock _gate = new();
     private FleetSnapshot _current = FleetSnapshot.Empty;
@@ -68,13 +68,29 @@ public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, Ti
     // No time that a clock gives out, since it begins with the machine.
     private const long NotLost = long.MinValue;
 
+    private readonly Func<IFleetGrain> _fleet;
+    private readonly FleetClock _clock;
+    private readonly TimeProvider _time;
+    private readonly ILogger<FleetView> _logger;
     private long _lostAt = NotLost;
+
+    public FleetView(IGrainFactory grains, FleetClock clock, TimeProvider time, ILogger<FleetView> logger)
+        : this(() => grains.GetGrain<IFleetGrain>(IFleetGrain.Key), clock, time, logger)
+    {
+    }
+
+    /// <param name="fleet">Finds the fleet; asked anew after each loss.</param>
+    /// <param name="clock">The process's clock.</param>
+    /// <param name="time">For silence and pauses.</param>
+    /// <param name="logger">Log.</param>
+    internal FleetView(Func<IFleetGrain> fleet, FleetClock clock, TimeProvider time, ILogger<FleetView> logger) =>
+        (_fleet, _clock, _time, _logger) = (fleet, clock, time, logger);
 
     /// <summary>The latest snapshot.</summary>
     public FleetSnapshot Current => Volatile.Read(ref _current);
 
     /// <summary>How long the fleet could not be watched, so that <see cref="Current"/> is that old; null while it is watched, or has not been tried yet.</summary>
-    public TimeSpan? LostFor => Interlocked.Read(ref _lostAt) is var since && since == NotLost ? null : time.GetElapsedTime(since);
+    public TimeSpan? LostFor => Interlocked.Read(ref _lostAt) is var since && since == NotLost ? null : _time.GetElapsedTime(since);
 
     /// <summary>Completes with the first snapshot of at least this version; read your own registrations with it.</summary>
     public async Task<FleetSnapshot> WaitForVersionAsync(long version, CancellationToken cancellationToken)
@@ -125,33 +141,40 @@ public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, Ti
         {
             try
             {
-                await foreach (FleetChange change in grains.GetGrain<IFleetGrain>(IFleetGrain.Key).WatchAsync(stoppingToken).WithCancellation(stoppingToken))
+                using var attempt = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+                await using var stream = new PatientStream<FleetChange>(
+                    _fleet().WatchAsync(attempt.Token).GetAsyncEnumerator(attempt.Token), _time);
+                while (await NextAsync(stream, attempt))
                 {
-                    Apply(change);
+                    Apply(stream.Current);
                     backoff = FirstBackoff;
                     Interlocked.Exchange(ref _lostAt, NotLost);
                 }
 
-                LogLost(logger, null, backoff);
+                LogLost(_logger, null, backoff);
             }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
                 return;
             }
+            catch (Exception e) when (!Current.IsKnown)
+            {
+                LogNotKnownYet(_logger, e, backoff);   // a client that starts has yet to learn which silos there are; /readyz tells if that lasts
+            }
             catch (Exception e)
             {
-                LogLost(logger, e, backoff);
+                LogLost(_logger, e is TimeoutException ? null : e, backoff);
             }
 
             // The first failure is the one since when nothing was heard.
-            Interlocked.CompareExchange(ref _lostAt, time.GetTimestamp(), NotLost);
+            Interlocked.CompareExchange(ref _lostAt, _time.GetTimestamp(), NotLost);
 
             // Up to half of it at random, so that many gateways do not come back in step.
             TimeSpan wait = backoff * (0.5 + (Random.Shared.NextDouble() * 0.5));
             backoff = TimeSpan.FromTicks(Math.Min(backoff.Ticks * 2, MaxBackoff.Ticks));
             try
             {
-                await Task.Delay(wait, time, stoppingToken);
+                await Task.Delay(wait, _time, stoppingToken);
             }
             catch (OperationCanceledException)
             {
@@ -160,10 +183,25 @@ public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, Ti
         }
     }
 
+    private async ValueTask<bool> NextAsync(PatientStream<FleetChange> stream, CancellationTokenSource attempt)
+    {
+        using var silence = new CancellationTokenSource(Silence, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(silence.Token, attempt.Token);
+        try
+        {
+            return await stream.MoveNextAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (!attempt.IsCancellationRequested)
+        {
+            await attempt.CancelAsync();
+            throw new TimeoutException($"The fleet has said nothing for {Silence.TotalSeconds} s.");
+        }
+    }
+
     /// <summary>Takes a change over. Changes come in order from one watch; a whole fleet replaces what was there, whatever its version.</summary>
     internal void Apply(FleetChange change)
     {
-        clock.Observe(change.Through);
+        _clock.Observe(change.Through);
         TaskCompletionSource changed;
         lock (_gate)
         {
@@ -232,6 +270,9 @@ public sealed partial class FleetView(IGrainFactory grains, FleetClock clock, Ti
 
     // A departure is 50 bytes; a fleet that loses more clusters than this within the history of a watch has other worries.
     private const int MaxDepartures = 10_000;
+
+    [LoggerMessage(5104, LogLevel.Debug, "The fleet is not known yet; asking again in about {Backoff}.", EventName = "FleetNotKnownYet")]
+    private static partial void LogNotKnownYet(ILogger logger, Exception error, TimeSpan backoff);
 
     [LoggerMessage(5101, LogLevel.Warning, "The watch of the fleet ended; the last known fleet stays and the watch is opened again in about {Backoff}.", EventName = "FleetWatchLost")]
     private static partial void LogLost(ILogger logger, Exception? error, TimeSpan backoff);

@@ -58,7 +58,7 @@ internal sealed class FleetWatch : IAsyncDisposable
 
         // A progress message per cluster and second is nothing for ten clusters and a load for thousands.
         TimeSpan progress = TimeSpan.FromSeconds(Math.Clamp(view.Current.Clusters.Count / 100.0, 1, Math.Min(10, query.BookmarkEvery.TotalSeconds)));
-        _silence = (3 * progress) + TimeSpan.FromSeconds(10);
+        _silence = (3 * progress) + TimeSpan.FromSeconds(2);   // its silo hangs, or the one on the way to it; asking again costs little
         _context = new SubscriptionContext(calls, clock, time, query, progress, logger);
     }
 
@@ -363,7 +363,7 @@ internal sealed class FleetWatch : IAsyncDisposable
             }
             else if (subscription.SilentSince is > 0 and var silent && _time.GetElapsedTime(silent) > _silence)
             {
-                Tell(subscription, ClusterCalls.TimedOut(subscription.Cluster));
+                Tell(subscription, ClusterCalls.Silent(subscription.Cluster));
                 subscription.Interrupt();
             }
         }

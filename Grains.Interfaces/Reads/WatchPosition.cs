@@ -35,11 +35,13 @@ public sealed record WatchPosition
 /// <param name="Version">The member's resourceVersion; 0 where there was nothing.</param>
 /// <param name="Through">Last key; null for all that follow.</param>
 /// <param name="Count">Where it is the whole kind: how many objects of it there were, whether shown or not; negative where that is not known.</param>
+/// <param name="Since">Where it is the whole kind: an earlier version from which on it was the same; 0 where none is known.</param>
 [GenerateSerializer, Immutable, Alias("multicluster.member-point")]
 public readonly record struct MemberPoint(
     [property: Id(0)] long Version,
     [property: Id(1)] ObjectKey? Through,
-    [property: Id(2)] int Count = -1);
+    [property: Id(2)] int Count = -1,
+    [property: Id(3)] long Since = 0);
 
 /// <summary>At which version of the member a kind stood.</summary>
 /// <param name="GroupResource">The kind.</param>

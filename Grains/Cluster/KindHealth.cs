@@ -25,6 +25,11 @@ internal readonly record struct KindHealth(MirrorState State, ClusterFault? Faul
             return new KindHealth(MirrorState.Forbidden, fault);
         }
 
+        if (status.Error?.Kind == KubeErrorKind.Gone && status.FailuresAlike < failedAfter)
+        {
+            return new KindHealth(MirrorState.Syncing, null);   // the server answers, and is asked for a new list: nothing is wrong, and nobody need do anything
+        }
+
         if (status.Failures >= failedAfter)
         {
             return new KindHealth(MirrorState.Failed, fault);

@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using MultiCluster.Fleet;
 using MultiCluster.Kubernetes.Discovery;
 using MultiCluster.Kubernetes.Json;
+using MultiCluster.Reads;
 
 namespace MultiCluster.Grains.Mirror;
 
@@ -99,12 +100,12 @@ internal sealed class ClusterMirror
     {
         lock (Gate)
         {
-            Dictionary<string, (MirrorSnapshot, long)> kinds = new(StringComparer.Ordinal);
+            Dictionary<string, (MirrorSnapshot, long, long)> kinds = new(StringComparer.Ordinal);
             foreach (KindTable kind in _kinds.Values)
             {
                 if (only is null || kind.Type.GroupResource == only)
                 {
-                    kinds.Add(kind.Type.GroupResource, (kind.Snapshot, kind.MemberVersion));
+                    kinds.Add(kind.Type.GroupResource, (kind.Snapshot, kind.MemberVersion, kind.ChangedVersion));
                 }
             }
 
@@ -211,7 +212,7 @@ internal sealed record MirrorSummary(
 /// <summary>Kinds of one cluster at one revision, and where they stood in the member's own count. Immutable.</summary>
 /// <param name="stamp">The revision: every change stamped up to it is in it, and no other.</param>
 /// <param name="kinds">By group-resource.</param>
-internal sealed class MirrorMoment(long stamp, IReadOnlyDictionary<string, (MirrorSnapshot Snapshot, long Version)> kinds)
+internal sealed class MirrorMoment(long stamp, IReadOnlyDictionary<string, (MirrorSnapshot Snapshot, long Version, long Changed)> kinds)
 {
     public long Stamp => stamp;
 
@@ -220,4 +221,9 @@ internal sealed class MirrorMoment(long stamp, IReadOnlyDictionary<string, (Mirr
 
     /// <summary>The member's version of a kind; 0 where there was nothing of it, -1 where it cannot be told.</summary>
     public long VersionOf(string groupResource) => kinds.TryGetValue(groupResource, out var kind) ? kind.Version : 0;
+
+    /// <summary>Where all of a kind was told.</summary>
+    public MemberPoint PointOf(string groupResource) => kinds.TryGetValue(groupResource, out var kind)
+        ? new MemberPoint(kind.Version, null, kind.Snapshot.Rows.Count, kind.Changed)
+        : new MemberPoint(0, null, 0);
 }

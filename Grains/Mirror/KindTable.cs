@@ -28,6 +28,7 @@ internal sealed class KindTable : IReflectorSink
     private long _jsonBytes;
     private long _lastHeard;
     private long _memberVersion;
+    private long _changedVersion;
     private ListedState? _listed;
 
     internal KindTable(ClusterMirror mirror, ResourceType type, TimeProvider time)
@@ -58,6 +59,9 @@ internal sealed class KindTable : IReflectorSink
 
     /// <summary>What the last list was like; null before the first.</summary>
     internal ListedState? Listed => Volatile.Read(ref _listed);
+
+    /// <summary>The earliest version of the member of which it is known that its objects were these; at most <see cref="MemberVersion"/>. Read as that.</summary>
+    internal long ChangedVersion => Volatile.Read(ref _changedVersion);
 
     /// <summary>Time since the last event, bookmark or list; before the first, since the table was made.</summary>
     public TimeSpan SinceHeard => _time.GetElapsedTime(Volatile.Read(ref _lastHeard));
@@ -128,6 +132,7 @@ internal sealed class KindTable : IReflectorSink
             // Only this table's writer adds changes of it, so none lies between the list and this revision.
             long newest = rows.Count == 0 ? 0 : rows.Max(static row => row.Version);
             bool isTold = version >= 0 && rows.TrueForAll(static row => row.Version >= 0);
+            Volatile.Write(ref _changedVersion, version);   // an object that came and went since the last one leaves no trace in a list
             Volatile.Write(ref _listed, isTold ? new ListedState(version, newest, rows.Count, _mirror.Clock.Now()) : null);
         }
 
@@ -321,6 +326,7 @@ internal sealed class KindTable : IReflectorSink
             }
 
             Volatile.Write(ref _memberVersion, memberVersion);
+            Volatile.Write(ref _changedVersion, memberVersion);
 
             _retainedBytes += retained;
             _mirror.Retain_NeedsGate(retained);

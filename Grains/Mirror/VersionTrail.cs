@@ -33,7 +33,7 @@ internal sealed record VersionTrail
 
         if (!Kinds.TryGetValue(groupResource, out ImmutableArray<TrailPoint> points))
         {
-            return new TrailPoint(Since, 0, 0);   // the mirror held nothing of it
+            return new TrailPoint(Since, 0, 0, 0);   // the mirror held nothing of it
         }
 
         TrailPoint? last = null;
@@ -55,11 +55,13 @@ internal sealed record VersionTrail
 /// <param name="From">The revision.</param>
 /// <param name="Version">The member's resourceVersion; 0 where there was nothing, negative where it cannot be told.</param>
 /// <param name="Count">Objects of the kind at it.</param>
+/// <param name="Unchanged">The version from which on the kind was the same.</param>
 [GenerateSerializer, Immutable, Alias("multicluster.trail-point")]
 internal readonly record struct TrailPoint(
     [property: Id(0)] long From,
     [property: Id(1)] long Version,
-    [property: Id(2)] int Count);
+    [property: Id(2)] int Count,
+    [property: Id(3)] long Unchanged);
 
 /// <summary>Puts a <see cref="VersionTrail"/> together from a history, the latest change first.</summary>
 internal sealed class VersionTrailBuilder(long from)
@@ -68,14 +70,14 @@ internal sealed class VersionTrailBuilder(long from)
     private int _points;
 
     /// <summary>A kind as it is now.</summary>
-    public void Add(KindTable table) => _kinds[table.Type.GroupResource] = new Kind(table.MemberVersion, table.ObjectCount, table.Listed);
+    public void Add(KindTable table) => _kinds[table.Type.GroupResource] = new Kind(table.MemberVersion, table.ChangedVersion, table.ObjectCount, table.Listed);
 
     /// <summary>The change before the one that was given last.</summary>
     public void Precede(Change change)
     {
         if (!_kinds.TryGetValue(change.Resource.GroupResource, out Kind? kind))
         {
-            _kinds.Add(change.Resource.GroupResource, kind = new Kind(0, 0, null));   // its table is gone
+            _kinds.Add(change.Resource.GroupResource, kind = new Kind(0, 0, 0, null));   // its table is gone
         }
 
         if (kind.IsComplete)
@@ -86,7 +88,7 @@ internal sealed class VersionTrailBuilder(long from)
         // What stands after the last change has been confirmed by bookmarks since: a newer version for the same state.
         bool isLast = kind.Points.Count == 0;
         long version = isLast ? kind.Version : change.Mark.Reach == MarkReach.Whole ? change.Mark.Version : -1;
-        kind.Points.Add(new TrailPoint(change.Stamp, version, kind.Count));
+        kind.Points.Add(new TrailPoint(change.Stamp, version, kind.Count, isLast ? kind.Unchanged : version));
         kind.Count -= change.Type switch { WatchChange.Added => 1, WatchChange.Deleted => -1, _ => 0 };
         kind.IsComplete = change.Stamp < from || ++_points >= VersionTrail.MaxPoints;
     }
@@ -97,9 +99,11 @@ internal sealed class VersionTrailBuilder(long from)
         Kinds = _kinds.ToImmutableSortedDictionary(static kind => kind.Key, kind => kind.Value.From(since), StringComparer.Ordinal),
     };
 
-    private sealed class Kind(long version, int count, ListedState? listed)
+    private sealed class Kind(long version, long unchanged, int count, ListedState? listed)
     {
         public long Version => version;
+
+        public long Unchanged => unchanged;
 
         /// <summary>Objects after the change that comes next, which is the one before.</summary>
         public int Count { get; set; } = count;
@@ -114,13 +118,13 @@ internal sealed class VersionTrailBuilder(long from)
         {
             if (Points.Count == 0)
             {
-                return [new TrailPoint(since, version, Count)];
+                return [new TrailPoint(since, version, Count, unchanged)];
             }
 
             // A list that brought nothing new stands for itself.
             bool isBefore = !IsComplete && listed is not null && listed.Stamp < Points[^1].From;
             IEnumerable<TrailPoint> points = Points.AsEnumerable().Reverse();
-            return isBefore ? [new TrailPoint(listed!.Stamp, listed.Version, listed.Count), .. points] : [.. points];
+            return isBefore ? [new TrailPoint(listed!.Stamp, listed.Version, listed.Count, listed.Version), .. points] : [.. points];
         }
     }
 }

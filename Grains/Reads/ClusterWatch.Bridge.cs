@@ -14,6 +14,7 @@ namespace MultiCluster.Grains.Reads;
 /// </content>
 internal sealed partial class ClusterWatch
 {
+    private static readonly TimeSpan CatchesUpWithin = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
@@ -49,7 +50,10 @@ internal sealed partial class ClusterWatch
                 yield break;
             }
 
-            if (Coverage(Catching(coverage)) is { } news || IsSilent(out news))
+            // A mirror that is filled is behind for a moment only, and worth a word only if that lasts.
+            bool isFilled = coverage.State == CoverageState.Ok && time.GetElapsedTime(start) < CatchesUpWithin;
+            ClusterCoverage? news = isFilled ? null : Coverage(Catching(coverage));
+            if (news is not null || IsSilent(out news))
             {
                 yield return _batch.Take(0, news);
             }
@@ -187,7 +191,7 @@ internal sealed partial class ClusterWatch
             Registration = source.Registration,
             History = Guid.Empty,
             Stamp = revision,
-            Points = [new MemberPoint(point.Version, null, point.Count)],
+            Points = [new MemberPoint(point.Version, null, point.Count, point.Unchanged)],
         };
     }
 
@@ -246,7 +250,8 @@ internal sealed partial class ClusterWatch
     /// <summary>Whether this mirror has come as far as the watch was.</summary>
     private bool IsReady(MirrorMoment moment, WatchPosition known)
     {
-        long seen = known.Points.Max(static point => point.Version);
+        // A bookmark moves a version and changes nothing: whoever has seen the last change has seen all there was.
+        long seen = known.Points.Max(static point => point.Since > 0 ? Math.Min(point.Since, point.Version) : point.Version);
         if (seen == 0)
         {
             return true;   // nothing was shown, so whatever is there now, or comes, is new

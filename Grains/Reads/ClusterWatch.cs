@@ -315,16 +315,15 @@ internal sealed partial class ClusterWatch(IClusterReadSource source, ClusterWat
 
     /// <summary>Everything of a moment was told.</summary>
     private void Reach(MirrorMoment moment) =>
-        _trail.Reach(
-            _set is null ? 0 : moment.VersionOf(_set.Type.GroupResource),
-            _set is null ? 0 : moment.Find(_set.Type.GroupResource)?.Rows.Count ?? 0,
-            Owners(moment.VersionOf));
+        _trail.Reach(_set is null ? new MemberPoint(0, null) : moment.PointOf(_set.Type.GroupResource), Owners(moment.VersionOf));
 
     /// <summary>Everything was told; called under the gate.</summary>
     private void ReachPresent()
     {
-        int count = _set is not null && Mirror.TryGetKind(_set.Type.GroupResource, out KindTable? shown) ? shown.ObjectCount : 0;
-        _trail.Reach(_set is null ? 0 : VersionOf(_set.Type.GroupResource), count, Owners(VersionOf));
+        MemberPoint point = _set is not null && Mirror.TryGetKind(_set.Type.GroupResource, out KindTable? shown)
+            ? new MemberPoint(shown.MemberVersion, null, shown.ObjectCount, shown.ChangedVersion)
+            : new MemberPoint(0, null);
+        _trail.Reach(point, Owners(VersionOf));
 
         long VersionOf(string groupResource) => Mirror.TryGetKind(groupResource, out KindTable? table) ? table.MemberVersion : 0;
     }

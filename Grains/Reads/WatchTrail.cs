@@ -23,10 +23,10 @@ internal sealed class WatchTrail(Guid registration, Guid history)
         _owners = [];
     }
 
-    /// <summary>Everything of the kind was told as of a version; negative where it cannot be said.</summary>
-    public void Reach(long version, int count, ImmutableArray<MemberKindVersion> owners)
+    /// <summary>Everything of the kind was told as of a point; of a negative version where it cannot be said.</summary>
+    public void Reach(MemberPoint whole, ImmutableArray<MemberKindVersion> owners)
     {
-        _points = version < 0 || owners.Any(static owner => owner.Version < 0) ? [] : [new MemberPoint(version, null, count)];
+        _points = whole.Version < 0 || owners.Any(static owner => owner.Version < 0) ? [] : [whole];
         _owners = owners;
     }
 
@@ -47,7 +47,7 @@ internal sealed class WatchTrail(Guid registration, Guid history)
         switch (change.Mark.Reach)
         {
             case MarkReach.Whole:
-                Reach(change.Mark.Version, -1, []);
+                Reach(new MemberPoint(change.Mark.Version, null), []);
                 break;
             case MarkReach.Through:
                 Reach(change.Mark.Version, KeyOf(change.Row));
@@ -81,7 +81,7 @@ internal sealed class WatchTrail(Guid registration, Guid history)
         foreach (MemberPoint point in _points)
         {
             bool isLast = point.Through is not { } end || Bytes(end).AsSpan().SequenceCompareTo(key) >= 0;
-            points.Add(isLast ? point with { Through = through, Count = -1 } : point);
+            points.Add(isLast ? point with { Through = through, Count = -1, Since = 0 } : point);
             if (isLast)
             {
                 points.Add(new MemberPoint(0, null));

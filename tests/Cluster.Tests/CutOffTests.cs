@@ -25,8 +25,12 @@ public sealed class CutOffTests(PostgresServer server) : IClassFixture<PostgresS
         relay.Cut();
         await other.SignalAsync("KILL");
 
-        await fleet.UntilAsync("/v1/count/pods", answer => Faults(answer).All(fault => fault == "CutOff"));
+        // It has let go of its members while its lease still holds: nobody else can have begun.
         await NoWatchesAsync(fleet);
+        await fleet.UntilRowsAsync(
+            "SELECT extract(epoch FROM max(renewed_at) + interval '3 s' - clock_timestamp())::float8 FROM silo_lease",
+            left => left > 0 ? true : throw new InvalidOperationException($"It acted for {-left:F2} s longer than its lease. {fleet.Printed}"));
+        await fleet.UntilAsync("/v1/count/pods", answer => Faults(answer).All(fault => fault == "CutOff"));
         long[] calls = [.. fleet.Members.Select(m => m.Calls.Count)];
         await fleet.UntilRowsAsync("SELECT count(*)::float8 FROM silo_lease WHERE renewed_at > clock_timestamp() - interval '3 s'", held => held == 0);
         JsonElement cut = await fleet.UntilAsync("/v1/count/pods", _ => true);

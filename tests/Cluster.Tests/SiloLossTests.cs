@@ -97,6 +97,27 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         await AssertFollowedAsync(fleet, follower);
     }
 
+    [ClusterFact]
+    public async Task Terminate_WhileTheDatabaseIsAway_AnswersGoOn_AndItHandsOverOnceThatIsBack()
+    {
+        await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 3, Members, PodsOfEach);
+        await using FleetFollower follower = await FleetFollower.StartAsync(fleet);
+        await using var changes = MemberChanges.Start(fleet);
+
+        await server.StopAsync(immediately: true);
+        await fleet.Silos[0].SignalAsync("TERM");
+        List<FleetAnswer> answers = await AskForAsync(fleet, TimeSpan.FromSeconds(15));
+        Assert.False(fleet.Silos[0].HasExited, fleet.Printed);
+        Assert.Contains("cannot hand its clusters over without the database", fleet.Silos[0].Printed, StringComparison.Ordinal);
+        await server.StartAsync();
+        answers.AddRange(await AskWhileAsync(fleet, fleet.Silos[0].ExitedAsync()));
+
+        Assert.True(fleet.Silos[0].ExitCode == 0, fleet.Silos[0].Printed);
+        Assert.All(answers, a => Assert.True(a.NotFresh.Count == 0, $"After {a.AskedAt}: {string.Join(' ', a.NotFresh)}. {fleet.Printed}"));
+        await changes.DisposeAsync();
+        await AssertFollowedAsync(fleet, follower);
+    }
+
     /// <summary>Asks again and again; every answer must be an answer, and must not pretend to cover what it does not.</summary>
     private async Task<List<FleetAnswer>> AskUntilFreshAsync(FleetUnderTest fleet, TimeSpan within, TimeSpan least = default)
     {

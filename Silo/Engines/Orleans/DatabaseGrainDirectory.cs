@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using MultiCluster.Silo.Database;
 using Npgsql;
+using Orleans;
 using Orleans.GrainDirectory;
 using Orleans.Runtime;
 
@@ -12,6 +13,8 @@ namespace MultiCluster.Silo.Engines;
 /// <para>The default directory is spread over the silos: with one of them, what it knew is lost, and grains that live elsewhere are started
 /// anew. A cluster's grain holds a mirror that takes seconds to fill, so only those that lived on the lost silo may move. The
 /// unique key of the table also is what lets one grain never live twice.</para>
+/// <para>Where the database does not answer and nothing is remembered, it throws an <see cref="OrleansException"/>, which travels to callers
+/// on other silos; what the driver throws does not.</para>
 /// <para>What lived on a dead silo may be taken over only when that silo's lease has lapsed (<see cref="SiloLeases"/>), so that it has stopped
 /// acting for it. Whoever removes or replaces such an entry waits for that, for at most the length of a lease.</para>
 /// <para>Silos remember what they have looked up; the database is asked when a grain starts or stops, and once per grain and silo.
@@ -46,7 +49,9 @@ internal sealed partial class DatabaseGrainDirectory(
     public Task<GrainAddress?> Register(GrainAddress address) => Register(address, previousAddress: null);
 
     /// <inheritdoc/>
-    public async Task<GrainAddress?> Register(GrainAddress address, GrainAddress? previousAddress)
+    public Task<GrainAddress?> Register(GrainAddress address, GrainAddress? previousAddress) => AnswerAsync(() => RegisterAsync(address, previousAddress));
+
+    private async Task<GrainAddress?> RegisterAsync(GrainAddress address, GrainAddress? previousAddress)
     {
         if (previousAddress?.SiloAddress is { } previous)
         {
@@ -63,18 +68,22 @@ internal sealed partial class DatabaseGrainDirectory(
     }
 
     /// <inheritdoc/>
-    public async Task Unregister(GrainAddress address)
+    public Task Unregister(GrainAddress address) => AnswerAsync(() => UnregisterAsync(address));
+
+    private async Task<int> UnregisterAsync(GrainAddress address)
     {
         _known.TryRemove(KeyValuePair.Create(address.GrainId, address));
         await EndLeaseIfDeadAsync(address.SiloAddress!);
         await using NpgsqlCommand command = database.CreateCommand("DELETE FROM grain_directory WHERE grain_id = @grain AND activation_id = @activation");
         command.Parameters.AddWithValue("grain", address.GrainId.ToString());
         command.Parameters.AddWithValue("activation", address.ActivationId.ToParsableString());
-        await command.ExecuteNonQueryAsync();
+        return await command.ExecuteNonQueryAsync();
     }
 
     /// <inheritdoc/>
-    public async Task<GrainAddress?> Lookup(GrainId grainId)
+    public Task<GrainAddress?> Lookup(GrainId grainId) => AnswerAsync(() => LookupAsync(grainId));
+
+    private async Task<GrainAddress?> LookupAsync(GrainId grainId)
     {
         try
         {
@@ -103,6 +112,18 @@ internal sealed partial class DatabaseGrainDirectory(
         {
             // Only tidying: whoever finds a grain on a dead silo replaces the entry. And who calls this never calls again after an exception.
             LogTidyFailed(logger, e, siloAddresses.Count);
+        }
+    }
+
+    private static async Task<T> AnswerAsync<T>(Func<Task<T>> question)
+    {
+        try
+        {
+            return await question();
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException)
+        {
+            throw new OrleansException($"The database does not say which silo holds the grain: {e.Message} GET /readyz of the silos tells what is missing.");
         }
     }
 

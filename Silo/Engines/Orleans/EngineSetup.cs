@@ -122,6 +122,9 @@ internal sealed class EngineSetup : IAsyncDisposable
         // At each start it takes the time since the machine was started for a stall of its own.
         builder.Logging.AddFilter("Orleans.Runtime.Watchdog", LogLevel.Error);
 
+        // It says every two seconds, with a stack each time, that the database is away, which costs a gateway nothing and which /readyz tells.
+        builder.Logging.AddFilter("Orleans.Messaging.GatewayManager", LogLevel.Critical);
+
         // It recommends the server's garbage collection at each start; ours is chosen for many small processes per machine.
         builder.Logging.AddFilter("Orleans.Runtime.Silo", LogLevel.Error);
         if (_database is null)

@@ -4,6 +4,7 @@ using MultiCluster.Grains.Cluster;
 using MultiCluster.Silo.Database;
 using MultiCluster.Silo.Hosting;
 using Npgsql;
+using Orleans;
 using Orleans.Runtime;
 
 namespace MultiCluster.Silo.Engines;
@@ -28,6 +29,9 @@ internal sealed partial class HandOver(
     private static readonly TimeSpan MostForOne = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan AnnounceTimeout = TimeSpan.FromSeconds(2);
 
+    // Without the database no cluster can go anywhere. Until it is back, or time is up, this silo answers for its clusters.
+    private static readonly TimeSpan RetryEvery = TimeSpan.FromSeconds(1);
+
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -45,9 +49,8 @@ internal sealed partial class HandOver(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            await AnnounceAsync(either.Token);
             long start = time.GetTimestamp();
-            (int moved, int left) = await MoveAllAsync(either.Token);
+            (int moved, int left) = await MoveWhenPossibleAsync(either.Token);
             LogHandedOver(logger, moved, left, time.GetElapsedTime(start));
             await clusters.EndedAsync().WaitAsync(either.Token);
         }
@@ -61,19 +64,36 @@ internal sealed partial class HandOver(
 
     public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    private async Task AnnounceAsync(CancellationToken stop)
+    private async Task<(int Moved, int Left)> MoveWhenPossibleAsync(CancellationToken stop)
     {
-        try
+        int movedBefore = 0;
+        bool isTold = false;
+        while (true)
         {
-            await leases.AnnounceLeaveAsync(silo.SiloAddress.ToParsableString(), stop).WaitAsync(AnnounceTimeout, time, stop);
-        }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException)
-        {
-            LogNotAnnounced(logger, e);
+            try
+            {
+                await leases.AnnounceLeaveAsync(silo.SiloAddress.ToParsableString(), stop).WaitAsync(AnnounceTimeout, time, stop);
+                (int moved, int left, bool isAlone) = await MoveAllAsync(stop);
+                movedBefore += moved;
+                if (left == 0 || isAlone || lease.IsLost)
+                {
+                    return (movedBefore, left);
+                }
+            }
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or OrleansException)
+            {
+                if (!isTold)
+                {
+                    LogWaitsForDatabase(logger, e.Message, settings.HandOverTimeout);
+                    isTold = true;
+                }
+            }
+
+            await Task.Delay(RetryEvery * (0.5 + Random.Shared.NextDouble()), time, stop);
         }
     }
 
-    private async Task<(int Moved, int Left)> MoveAllAsync(CancellationToken stop)
+    private async Task<(int Moved, int Left, bool IsAlone)> MoveAllAsync(CancellationToken stop)
     {
         SiloPage page = await book.ReadAsync();
         SiloAddress[] others = [.. membership.CurrentSnapshot.Members.Values
@@ -81,7 +101,7 @@ internal sealed partial class HandOver(
             .Select(m => m.SiloAddress)];
         if (others.Length == 0)
         {
-            return (0, clusters.Names.Length);
+            return (0, clusters.Names.Length, true);
         }
 
         // The heaviest first, each to whoever carries least by then.
@@ -102,7 +122,7 @@ internal sealed partial class HandOver(
                 Interlocked.Increment(ref moved);
             }
         });
-        return (moved, plan.Count - moved);
+        return (moved, plan.Count - moved, false);
     }
 
     [LoggerMessage(6140, LogLevel.Information, "{Moved} clusters were handed over in {Time}; {Left} are left to whoever asks for them.", EventName = "HandedOver")]
@@ -111,6 +131,6 @@ internal sealed partial class HandOver(
     [LoggerMessage(6141, LogLevel.Warning, "{Left} clusters were not handed over within {Timeout} (SiloNetwork:HandOverTimeout); others take them over and list them anew.", EventName = "HandOverLate")]
     private static partial void LogNotInTime(ILogger logger, int left, TimeSpan timeout);
 
-    [LoggerMessage(6142, LogLevel.Warning, "The others could not be told that this silo stops; clusters may be placed on it until they notice.", EventName = "LeaveNotAnnounced")]
-    private static partial void LogNotAnnounced(ILogger logger, Exception exception);
+    [LoggerMessage(6142, LogLevel.Warning, "This silo stops, and cannot hand its clusters over without the database ({Reason}); it answers for them until the database is back, for {Timeout} at most (SiloNetwork:HandOverTimeout).", EventName = "HandOverWaits")]
+    private static partial void LogWaitsForDatabase(ILogger logger, string reason, TimeSpan timeout);
 }

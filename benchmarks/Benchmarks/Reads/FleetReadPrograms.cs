@@ -37,7 +37,7 @@ internal static class FleetReadPrograms
         Parallel.For(0, clusterCount, i => clusters[i].Fill(i * podsEach, podsEach));
         TimeSpan filled = Stopwatch.GetElapsedTime(start);
         Dictionary<string, MirroredCluster> byName = clusters.ToDictionary(c => c.Cluster);
-        using var view = new FleetView(null!, clock, time, NullLogger<FleetView>.Instance);
+        using var view = new FleetView((Func<IFleetGrain>)null!, clock, time, NullLogger<FleetView>.Instance);
         view.Apply(new FleetChange
         {
             Version = 1,

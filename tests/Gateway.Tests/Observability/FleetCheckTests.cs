@@ -14,7 +14,7 @@ public sealed class FleetCheckTests : IAsyncDisposable
     private readonly FleetView _fleet;
 
     // Without any grains, every attempt to watch the fleet fails.
-    public FleetCheckTests() => _fleet = new FleetView(null!, new FleetClock(_time), _time, NullLogger<FleetView>.Instance);
+    public FleetCheckTests() => _fleet = new FleetView((Func<IFleetGrain>)null!, new FleetClock(_time), _time, NullLogger<FleetView>.Instance);
 
     [Fact]
     public async Task Check_NeverTried_TheSiloMayStillBeStarting() =>

@@ -21,7 +21,7 @@ public sealed class SimulatedFleet : IDisposable
     {
         _time = time ?? TimeProvider.System;
         Clock = new FleetClock(_time);
-        View = new FleetView(null!, Clock, _time, NullLogger<FleetView>.Instance);
+        View = new FleetView((Func<IFleetGrain>)null!, Clock, _time, NullLogger<FleetView>.Instance);
         Reader = new FleetReader(name => _clusters[name], View, Clock, _time);
         View.Apply(new FleetChange { Version = ++_version, Whole = true, Through = Clock.Now() });
         for (int i = 0; i < clusters; i++)

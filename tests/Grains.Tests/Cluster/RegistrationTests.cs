@@ -9,6 +9,7 @@ using MultiCluster.Kubernetes.Configuration;
 using MultiCluster.Reads;
 using MultiCluster.Simulator.Faults;
 using MultiCluster.Simulator.Hosting;
+using Orleans.Storage;
 
 namespace MultiCluster.Grains.Tests.Cluster;
 

@@ -49,6 +49,26 @@ public sealed class TakenOverWatchTests
     }
 
     [Fact]
+    public async Task Watch_OnlyTheOldMirrorHeardABookmark_GoesOnAtOnce()
+    {
+        var member = new Member();
+        Place old = member.Open(ahead: TimeSpan.Zero);
+        member.Put("a");
+        Place next = member.Open(ahead: TimeSpan.Zero);
+        member.PutOther();
+        old.Pods.Bookmark($"{member.Version}");
+        member.PutOther();
+        await using var watch = new Client(old.Reader);
+        await watch.FollowAsync(old);
+        next.TakeOver(old.Mirror.Trace(member.Time.GetUtcNow()), old.Mirror.Clock.Now());
+        old.Close();
+
+        // Time stands still here: whoever waited for the same bookmark would wait for good.
+        Assert.Equal(member.Truth, (await watch.GoOnAsync(next)).Held);
+        Assert.Equal((WatchEnd.None, 1), (watch.End, watch.Told));
+    }
+
+    [Fact]
     public async Task Watch_ObjectThatCameAndWentBetween_IsNotTakenForQuiet()
     {
         var member = new Member();
@@ -208,6 +228,8 @@ public sealed class TakenOverWatchTests
 
         /// <summary>Whether the place that was opened first hears of what happens.</summary>
         public bool IsSeenByOld { get; set; } = true;
+
+        public long Version => _version;
 
         public string[] Truth => [.. _pods.Select(pod => $"{pod.Key}@{VersionOf(pod.Value)}")];
 

@@ -1,0 +1,70 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging.Abstractions;
+using MultiCluster.Clusters;
+using MultiCluster.Fleet;
+using MultiCluster.Gateway.Reads;
+using MultiCluster.TestSupport;
+
+namespace MultiCluster.Gateway.Tests.Reads;
+
+/// <summary>A gateway's copy of the fleet, while the silo that tells of it is in trouble.</summary>
+public sealed class FleetViewTests
+{
+    [Fact]
+    public async Task Watch_FleetFallsSilent_IsAskedAnewWithinSeconds_AndCountsAsLostMeanwhile()
+    {
+        var time = new ManualTimeProvider();
+        var clock = new FleetClock(time);
+        var fleet = new HangingFleet(clock);
+        using var view = new FleetView(() => fleet, clock, time, NullLogger<FleetView>.Instance);
+        await view.StartAsync(CancellationToken.None);
+        long first = (await view.WaitUntilKnownAsync(CancellationToken.None).WaitAsync(Soon)).Through;
+
+        bool wasLost = false;
+        TimeSpan waited = TimeSpan.Zero;
+        for (; view.Current.Version < 2; waited += Step)
+        {
+            Assert.True(waited < TimeSpan.FromSeconds(6), "The view still waits for a fleet that says nothing.");
+            time.Advance(Step);
+            await Task.WhenAny(fleet.IsAskedAgain, Task.Delay(20, CancellationToken.None));
+            wasLost |= view.LostFor is not null;
+        }
+
+        Assert.True(wasLost);
+        Assert.Null(view.LostFor);
+        Assert.True(view.Current.Through > first);
+        await view.StopAsync(CancellationToken.None).WaitAsync(Soon);
+    }
+
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Says what it knows, and nothing more, whatever its caller's token says: as a silo that hangs.</summary>
+    private sealed class HangingFleet(FleetClock clock) : IFleetGrain
+    {
+        private readonly TaskCompletionSource _askedAgain = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _asked;
+
+        public Task IsAskedAgain => _askedAgain.Task;
+
+        public async IAsyncEnumerable<FleetChange> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            int asked = Interlocked.Increment(ref _asked);
+            yield return new FleetChange { Version = asked, Whole = true, Through = clock.Tick() };
+            if (asked > 1)
+            {
+                _askedAgain.TrySetResult();
+            }
+
+            await new TaskCompletionSource().Task;
+        }
+
+        public Task<Admission> AdmitAsync(ClusterEntry entry) => throw new NotSupportedException();
+
+        public Task<long> DismissAsync(string name, long leftAt) => throw new NotSupportedException();
+
+        public Task<bool> ReportAsync(ClusterSummary summary) => throw new NotSupportedException();
+
+        public Task<FleetChange> GetAsync() => throw new NotSupportedException();
+    }
+}

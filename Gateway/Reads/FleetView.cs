@@ -191,10 +191,10 @@ public sealed partial class FleetView : BackgroundService
         {
             return await stream.MoveNextAsync(either.Token);
         }
-        catch (OperationCanceledException) when (!attempt.IsCancellationRequested)
+        catch (OperationCanceledException e) when (!attempt.IsCancellationRequested)
         {
             await attempt.CancelAsync();
-            throw new TimeoutException($"The fleet has said nothing for {Silence.TotalSeconds} s.");
+            throw new TimeoutException($"The fleet has said nothing for {Silence.TotalSeconds} s.", e);
         }
     }
 

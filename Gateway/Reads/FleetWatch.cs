@@ -23,7 +23,7 @@ internal sealed class FleetWatch : IAsyncDisposable
 
     // The fleet changes with every summary; a look at it walks over all clusters.
     private static readonly TimeSpan FleetLookEvery = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan CheckEvery = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CheckEvery = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan LeaveWithin = TimeSpan.FromSeconds(30);
 
     private readonly FleetView _view;
@@ -58,7 +58,7 @@ internal sealed class FleetWatch : IAsyncDisposable
 
         // A progress message per cluster and second is nothing for ten clusters and a load for thousands.
         TimeSpan progress = TimeSpan.FromSeconds(Math.Clamp(view.Current.Clusters.Count / 100.0, 1, Math.Min(10, query.BookmarkEvery.TotalSeconds)));
-        _silence = (3 * progress) + TimeSpan.FromSeconds(2);   // its silo hangs, or the one on the way to it; asking again costs little
+        _silence = (2 * progress) + TimeSpan.FromSeconds(1);   // its silo hangs, or the one on the way to it; asking again costs little
         _context = new SubscriptionContext(calls, clock, time, query, progress, logger);
     }
 
@@ -439,7 +439,7 @@ internal sealed class FleetWatch : IAsyncDisposable
 
     private async Task WaitAsync(Task changed, long started, long lastLook, TimeSpan untilBookmark, CancellationToken cancellationToken)
     {
-        TimeSpan wait = untilBookmark < TimeSpan.FromSeconds(1) ? untilBookmark : TimeSpan.FromSeconds(1);
+        TimeSpan wait = untilBookmark < CheckEvery ? untilBookmark : CheckEvery;
         if (_initialDue && _query.Deadline - _time.GetElapsedTime(started) is var untilDeadline && untilDeadline > TimeSpan.Zero && untilDeadline < wait)
         {
             wait = untilDeadline;

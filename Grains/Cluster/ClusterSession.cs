@@ -266,9 +266,11 @@ internal sealed partial class ClusterSession
     /// <summary>How the mirror stands with a kind; null where it does not mirror it.</summary>
     public KindStanding? StandingOf(string groupResource)
     {
-        if (!View.Mirrored.TryGetValue(groupResource, out KindMirror? kind))
+        MirrorView view = View;
+        if (!view.Mirrored.TryGetValue(groupResource, out KindMirror? kind))
         {
-            return null;
+            // One that discovery has just found is neither mirrored nor left out yet: calling it left out would be wrong a moment later.
+            return view.Surface is null || view.LeftOut.ContainsKey(groupResource) ? null : new KindStanding(MirrorState.Syncing, null, null);
         }
 
         KindStanding standing = kind.Read(_services.Time.GetUtcNow());

@@ -117,14 +117,17 @@ internal sealed partial class DatabaseGrainDirectory(
 
     private static async Task<T> AnswerAsync<T>(Func<Task<T>> question)
     {
+        string reason;
         try
         {
             return await question();
         }
         catch (Exception e) when (e is NpgsqlException or TimeoutException)
         {
-            throw new OrleansException($"The database does not say which silo holds the grain: {e.Message} GET /readyz of the silos tells what is missing.");
+            reason = e.Message;   // the exception itself could not be read at the other end
         }
+
+        throw new OrleansException($"The database does not say which silo holds the grain: {reason} GET /readyz of the silos tells what is missing.");
     }
 
     // A grain that moves comes from a silo that lives: that one has let it go itself.

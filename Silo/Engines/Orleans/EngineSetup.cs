@@ -40,6 +40,10 @@ internal sealed class EngineSetup : IAsyncDisposable
     private static readonly TimeSpan MaxProbeTimeout = TimeSpan.FromSeconds(2);
     private const int MissedProbes = 2;
 
+    // Two silos must agree that another is dead, one where no more than two are alive. Where two of three are killed at once, the one that is
+    // left has to see by the table that it is alone: after three of these.
+    private static readonly TimeSpan AliveEvery = TimeSpan.FromSeconds(4);
+
     // A gateway goes on asking a hung silo until it reads that others have declared it dead.
     private static readonly TimeSpan SiloListAge = TimeSpan.FromSeconds(2);
 
@@ -203,6 +207,7 @@ internal sealed class EngineSetup : IAsyncDisposable
             o.ProbeTimeout = ProbeTimeout;
             o.MaxProbeTimeout = MaxProbeTimeout;
             o.NumMissedProbesLimit = MissedProbes;
+            o.IAmAliveTablePublishTimeout = AliveEvery;
         });
         silo.Configure<SiloMessagingOptions>(o =>
         {

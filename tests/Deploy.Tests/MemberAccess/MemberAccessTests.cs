@@ -55,7 +55,7 @@ public sealed class MemberAccessTests
         string[] elsewhere =
         [
             "ipaddresses", "servicecidrs", "deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices", "volumeattributesclasses",
-            "selfsubjectaccessreviews",
+            "selfsubjectaccessreviews", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
         ];
         string[] granted = [.. Rules("read-only/access.yaml").SelectMany(r => Texts(r, "resources"))];
         Assert.Equal([], granted.Except(used).Except(elsewhere).Order(StringComparer.Ordinal));

@@ -26,14 +26,22 @@ public sealed class FleetViewTests
         {
             Assert.True(waited < TimeSpan.FromSeconds(6), "The view still waits for a fleet that says nothing.");
             time.Advance(Step);
-            await Task.WhenAny(fleet.IsAskedAgain, Task.Delay(20, CancellationToken.None));
+            await Task.WhenAny(fleet.IsAskedAgain, Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, CancellationToken.None));
             wasLost |= view.LostFor is not null;
         }
 
         Assert.True(wasLost);
         Assert.Null(view.LostFor);
         Assert.True(view.Current.Through > first);
-        await view.StopAsync(CancellationToken.None).WaitAsync(Soon);
+
+        // The end waits a moment for a stream that does not listen, and then leaves it behind.
+        Task stopping = view.StopAsync(CancellationToken.None);
+        for (waited = TimeSpan.Zero; !stopping.IsCompleted; waited += Step)
+        {
+            Assert.True(waited < Soon, "The view does not end.");
+            time.Advance(Step);
+            await Task.WhenAny(stopping, Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, CancellationToken.None));
+        }
     }
 
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);

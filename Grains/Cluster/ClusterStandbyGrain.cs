@@ -19,6 +19,11 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
     {
         ArgumentNullException.ThrowIfNull(order);
         services.Clock.Observe(order.Revision);
+        if (services.Clusters.IsLeaving)
+        {
+            return new MoveReadiness(false, order.Kinds.Length);
+        }
+
         if (_standby is { } taken && !services.Clusters.Waits(taken))
         {
             _standby = null;   // its cluster came, and may have gone again: what that has now says nothing of this place

@@ -15,6 +15,10 @@ public sealed class LocalClusters
     private readonly Dictionary<string, ClusterStandby> _standbys = new(StringComparer.Ordinal);
     private readonly HashSet<Task> _ending = [];
     private bool _isSuspended;
+    private volatile bool _isLeaving;
+
+    /// <summary>Whether the process is about to stop: nothing is filled here any more for clusters that might come.</summary>
+    public bool IsLeaving => _isLeaving;
 
     /// <summary>Names of the clusters that are switched on and live here, in no order.</summary>
     public ImmutableArray<string> Names
@@ -42,6 +46,9 @@ public sealed class LocalClusters
 
     /// <summary>Stops everything that reaches members, also of clusters that come later. Returns at once; requests under way are cancelled.</summary>
     public void Suspend() => Set(isSuspended: true);
+
+    /// <summary>Says that the process is about to stop. Whoever has a mirror filled here, to move its cluster, is told that it is not ready, and moves it elsewhere.</summary>
+    public void BeginLeave() => _isLeaving = true;
 
     /// <summary>Goes on where <see cref="Suspend"/> has stopped.</summary>
     public void Resume() => Set(isSuspended: false);

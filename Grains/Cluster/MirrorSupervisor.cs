@@ -169,6 +169,7 @@ internal sealed partial class MirrorSupervisor
             await DiscoverAsync(now, stop);
         }
 
+        _parts.Mirror.ForgetOld();
         await ChooseAsync(now);
         foreach (KindMirror kind in Current.Mirrored.Values)
         {

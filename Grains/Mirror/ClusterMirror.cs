@@ -14,7 +14,11 @@ namespace MultiCluster.Grains.Mirror;
 /// </remarks>
 internal sealed class ClusterMirror
 {
+    // A member compacts its past after five minutes by default; a revision from further back leads nowhere.
+    private static readonly TimeSpan RemembersFor = TimeSpan.FromMinutes(10);
+
     private readonly TimeProvider _time;
+    private long _tookOverAt;
     private ImmutableSortedDictionary<string, KindTable> _kinds = ImmutableSortedDictionary.Create<string, KindTable>(StringComparer.Ordinal);
     private long _retainedBytes;
     private long _byteBudget;
@@ -133,7 +137,17 @@ internal sealed class ClusterMirror
     public void TakeOver(VersionTrail? before)
     {
         Before = before;
+        _tookOverAt = _time.GetTimestamp();
         History.Begin();
+    }
+
+    /// <summary>Lets go of what is known of an earlier mirror, once nobody can go on from there any more.</summary>
+    public void ForgetOld()
+    {
+        if (Before is not null && _time.GetElapsedTime(_tookOverAt) > RemembersFor)
+        {
+            Before = null;
+        }
     }
 
     /// <summary>Removes a kind whose writer has stopped; all its objects come out as deletions.</summary>

@@ -49,7 +49,7 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
             await silo.SignalAsync("TERM");
             List<FleetAnswer> answers = await AskWhileAsync(fleet, silo.ExitedAsync());
             Assert.True(silo.ExitCode == 0, silo.Printed);
-            Assert.All(answers, a => Assert.True(a.NotFresh.Count == 0, $"After {a.AskedAt}: {string.Join(' ', a.NotFresh)}. {fleet.Printed}"));
+            Assert.All(answers, a => Assert.True(a.NotFresh.Count == 0, $"After {a.AskedAt}: {string.Join(' ', a.NotFresh.Select(c => $"{c} {a.States[c]}"))}. {fleet.Printed}"));
         }
 
         await changes.DisposeAsync();
@@ -113,7 +113,7 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         answers.AddRange(await AskWhileAsync(fleet, fleet.Silos[0].ExitedAsync()));
 
         Assert.True(fleet.Silos[0].ExitCode == 0, fleet.Silos[0].Printed);
-        Assert.All(answers, a => Assert.True(a.NotFresh.Count == 0, $"After {a.AskedAt}: {string.Join(' ', a.NotFresh)}. {fleet.Printed}"));
+        Assert.All(answers, a => Assert.True(a.NotFresh.Count == 0, $"After {a.AskedAt}: {string.Join(' ', a.NotFresh.Select(c => $"{c} {a.States[c]}"))}. {fleet.Printed}"));
         await changes.DisposeAsync();
         await AssertFollowedAsync(fleet, follower);
     }

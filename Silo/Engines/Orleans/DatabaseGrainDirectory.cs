@@ -29,6 +29,9 @@ internal sealed partial class DatabaseGrainDirectory(
     // A look-up takes a millisecond; beyond this the database is away, and what was known last is the best there is.
     private static readonly TimeSpan LookupTimeout = TimeSpan.FromSeconds(1);
 
+    private const int MostTries = 3;
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+
     private readonly ConcurrentDictionary<string, Task> _ending = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<GrainId, GrainAddress> _known = new();
 
@@ -115,20 +118,37 @@ internal sealed partial class DatabaseGrainDirectory(
         }
     }
 
-    private static async Task<T> AnswerAsync<T>(Func<Task<T>> question)
+    private async Task<T> AnswerAsync<T>(Func<Task<T>> question)
     {
         string reason;
-        try
+        for (int tried = 1; ; tried++)
         {
-            return await question();
-        }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException)
-        {
-            reason = e.Message;   // the exception itself could not be read at the other end
+            try
+            {
+                return await question();
+            }
+            catch (NpgsqlException e) when (IsBroken(e) && tried < MostTries)
+            {
+                // A database that was restarted has broken every connection that is kept, and each says so once. All questions may be asked
+                // twice. A grain that is moving would else lose its place, and with it what was filled for it.
+                LogAskedAgain(logger, e);
+                database.Clear();
+            }
+            catch (Exception e) when (e is NpgsqlException or TimeoutException)
+            {
+                reason = e.Message;   // the exception itself could not be read at the other end
+                break;
+            }
+
+            await Task.Delay(Pause * (tried * (0.5 + Random.Shared.NextDouble())), time);
         }
 
         throw new OrleansException($"The database does not say which silo holds the grain: {reason} GET /readyz of the silos tells what is missing.");
     }
+
+    /// <summary>Whether it says that a connection has ended, and nothing of the question.</summary>
+    private static bool IsBroken(NpgsqlException error) =>
+        error is not PostgresException { SqlState: not (PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow) };
 
     // A grain that moves comes from a silo that lives: that one has let it go itself.
     private Task EndLeaseIfDeadAsync(SiloAddress silo) =>
@@ -193,6 +213,9 @@ internal sealed partial class DatabaseGrainDirectory(
 
     [LoggerMessage(6103, LogLevel.Debug, "The database does not say where {Grain} lives; taken to be where it was.", EventName = "DirectoryFromMemory")]
     private static partial void LogFromMemory(ILogger logger, Exception exception, GrainId grain);
+
+    [LoggerMessage(6104, LogLevel.Debug, "A connection to the database was broken; asking again over a new one.", EventName = "DirectoryAskedAgain")]
+    private static partial void LogAskedAgain(ILogger logger, Exception exception);
 
     [LoggerMessage(6100, LogLevel.Warning, "Grains of {Count} lost silos stay in the directory until they are asked for.", EventName = "DirectoryTidyFailed")]
     private static partial void LogTidyFailed(ILogger logger, Exception exception, int count);

@@ -49,6 +49,7 @@ internal sealed partial class HandOver(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
+            clusters.BeginLeave();
             long start = time.GetTimestamp();
             (int moved, int left) = await MoveWhenPossibleAsync(either.Token);
             LogHandedOver(logger, moved, left, time.GetElapsedTime(start));
@@ -75,13 +76,20 @@ internal sealed partial class HandOver(
                 await leases.AnnounceLeaveAsync(silo.SiloAddress.ToParsableString(), stop).WaitAsync(AnnounceTimeout, time, stop);
                 (int moved, int left, bool isAlone) = await MoveAllAsync(stop);
                 movedBefore += moved;
-                if (left == 0 || isAlone || lease.IsLost)
+
+                // One that was on its way here when this silo began to leave may have come meanwhile.
+                if ((left == 0 && clusters.Names.IsEmpty) || isAlone || lease.IsLost)
                 {
                     return (movedBefore, left);
                 }
             }
             catch (Exception e) when (e is NpgsqlException or TimeoutException or OrleansException)
             {
+                if (clusters.Names.IsEmpty || !Others().Any())
+                {
+                    return (movedBefore, clusters.Names.Length);   // nothing to hand over, or nobody who could take it
+                }
+
                 if (!isTold)
                 {
                     LogWaitsForDatabase(logger, e.Message, settings.HandOverTimeout);
@@ -96,9 +104,7 @@ internal sealed partial class HandOver(
     private async Task<(int Moved, int Left, bool IsAlone)> MoveAllAsync(CancellationToken stop)
     {
         SiloPage page = await book.ReadAsync();
-        SiloAddress[] others = [.. membership.CurrentSnapshot.Members.Values
-            .Where(m => m.Status == SiloStatus.Active && !m.SiloAddress.Equals(silo.SiloAddress) && !page.Leaving.Contains(m.SiloAddress.ToParsableString()))
-            .Select(m => m.SiloAddress)];
+        SiloAddress[] others = [.. Others().Where(other => !page.Leaving.Contains(other.ToParsableString()))];
         if (others.Length == 0)
         {
             return (0, clusters.Names.Length, true);
@@ -124,6 +130,10 @@ internal sealed partial class HandOver(
         });
         return (moved, plan.Count - moved, false);
     }
+
+    private IEnumerable<SiloAddress> Others() => membership.CurrentSnapshot.Members.Values
+        .Where(member => member.Status == SiloStatus.Active && !member.SiloAddress.Equals(silo.SiloAddress))
+        .Select(member => member.SiloAddress);
 
     [LoggerMessage(6140, LogLevel.Information, "{Moved} clusters were handed over in {Time}; {Left} are left to whoever asks for them.", EventName = "HandedOver")]
     private static partial void LogHandedOver(ILogger logger, int moved, int left, TimeSpan time);

@@ -138,9 +138,13 @@ public sealed class KindFaultTests(FaultFixture fixture) : IClassFixture<FaultFi
         await using SimulatedCluster member = await fixture.JoinAsync("halved", 2, "pods", "namespaces");
         member.WatchList = false;
         IDisposable half = member.Faults.Add(new Fault(FaultKind.HalfDocument) { Resource = "pods", Verb = "list", Bytes = 700 });
+
+        // The mirror must not hear of the change by its watch, or it would have no reason to list.
+        IDisposable deaf = member.Faults.Add(new Fault(FaultKind.Abort) { Resource = "pods", Verb = "watch" });
+        member.Faults.CutWatches();
         member.Objects.Create(Members.Pod("later"));
         member.ForgetHistory();
-        member.Faults.CutWatches();
+        deaf.Dispose();
 
         JsonElement page = await fixture.UntilListedAsync("halved", "pods", (coverage, _) => FaultFixture.State(coverage) == "failed" && FaultFixture.FaultKind(coverage) == "Protocol");
         Assert.True(page.GetProperty("items").GetArrayLength() >= 2);

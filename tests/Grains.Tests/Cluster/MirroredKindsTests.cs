@@ -149,6 +149,7 @@ public sealed class MirroredKindsTests
     [InlineData(0, true, 71, null, MirrorState.Stale)]
     [InlineData(2, true, 5, KubeErrorKind.ConnectionRefused, MirrorState.Synced)]
     [InlineData(3, true, 5, KubeErrorKind.ConnectionRefused, MirrorState.Failed)]
+    [InlineData(9, true, 5, KubeErrorKind.Gone, MirrorState.Syncing)]
     [InlineData(1, true, 5, KubeErrorKind.Forbidden, MirrorState.Forbidden)]
     [InlineData(5, false, null, KubeErrorKind.Forbidden, MirrorState.Forbidden)]
     public void Of_StatusOfAReflector_GivesState(int failures, bool hasObjects, int? heardSecondsAgo, KubeErrorKind? error, MirrorState expected)
@@ -164,6 +165,13 @@ public sealed class MirroredKindsTests
             status, hasObjects, heardSecondsAgo is { } ago ? Now.AddSeconds(-ago) : null, Now, Patience, failedAfter: 3);
 
         Assert.Equal(expected, health.State);
+    }
+
+    [Fact]
+    public void Of_ServerThatCallsEveryVersionTooOld_HasFailed()
+    {
+        var status = new ReflectorStatus(ReflectorPhase.Listing, Now) { Failures = 3, FailuresAlike = 3, Error = new KubeError(KubeErrorKind.Gone, "Too old.") };
+        Assert.Equal(MirrorState.Failed, KindHealth.Of(status, hasObjects: true, Now, Now, Patience, failedAfter: 3).State);
     }
 
     // Phase, whether the open watch has bookmarks, seconds since heard, seconds since it began to fail.

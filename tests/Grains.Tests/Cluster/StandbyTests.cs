@@ -77,6 +77,20 @@ public sealed class StandbyTests
     }
 
     [Fact]
+    public async Task Prepare_ProcessIsAboutToStop_IsNeverReady()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+        await UntilReadyAsync(host, "eu-1");
+
+        host.Service<LocalClusters>().BeginLeave();
+
+        Assert.False((await host.Cluster("eu-1").PrepareMoveAsync("eu-1@here")).IsReady);
+    }
+
+    [Fact]
     public async Task Prepare_MemberIsDown_IsReadyOnceThatIsKnown()
     {
         await using SimulatedCluster member = await SimulatedCluster.StartAsync();

@@ -106,6 +106,12 @@ public sealed class TakenOverWatchTests
         await using var here = new Client(next.Reader, late, member.Truth);
         await here.FollowAsync(next);
         Assert.Equal((WatchEnd.Expired, WatchEnd.None), (gone.End, here.End));
+
+        member.Time.Advance(TimeSpan.FromMinutes(11));
+        next.Mirror.ForgetOld();
+        await using var forgotten = new Client(next.Reader, late, member.Truth);
+        await forgotten.FollowAsync(next);
+        Assert.Equal((null, WatchEnd.Expired), (next.Mirror.Before, forgotten.End));
     }
 
     [Fact]

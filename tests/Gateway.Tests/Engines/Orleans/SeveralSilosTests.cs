@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
-using MultiCluster.Clusters;
 using MultiCluster.Gateway.Reads;
 using MultiCluster.Gateway.Tests.Continuity;
 using MultiCluster.Grains.Cluster;
@@ -13,12 +12,11 @@ using MultiCluster.Simulator.Hosting;
 using MultiCluster.Simulator.Seeding;
 using Orleans.Runtime;
 using Orleans.TestingHost;
-using Xunit.Abstractions;
 
 namespace MultiCluster.Gateway.Tests.Engines.Orleans;
 
 /// <summary>Silos of one process that talk as silos of several do: everything is serialised and sent.</summary>
-public sealed class SeveralSilosTests(ITestOutputHelper output)
+public sealed class SeveralSilosTests
 {
     private static readonly ObjectQuery Maps = new() { Kind = "configmaps", Namespaces = ["shop"], LabelSelector = "ours=yes" };
 
@@ -239,47 +237,6 @@ public sealed class SeveralSilosTests(ITestOutputHelper output)
         }
 
         Assert.Equal(pods, told);
-    }
-
-    [Fact]
-    public async Task Page_FromAnotherSilo_IsPutTogetherOnceAndTakenOutOfTheMessageOnce()
-    {
-        const int pods = 4_000;
-        await using SimulatedCluster member = await StartAsync();
-        member.Objects.SeedPods(new PodSeed(pods));
-        await using MovingFleet fleet = await MovingFleet.StartAsync(silos: 2);
-        await fleet.JoinAsync("eu-1", member, "pods");
-        (InProcessSiloHandle here, InProcessSiloHandle there) = Places(fleet, "eu-1");
-        var request = new ClusterListRequest { Query = new ObjectQuery { Kind = "pods" }, Limit = pods, MaxBytes = 64 << 20, Revision = 1 };
-
-        double near = await AllocatedPerByteAsync(here);
-        double far = await AllocatedPerByteAsync(there);
-
-        output.WriteLine($"{near:F2} bytes allocated per byte of the answer of the same silo, {far:F2} of another");
-
-        // The answer's bytes, and their copy at whoever asked; what lies between is lent from pools. Room is left for what else the process does.
-        Assert.True(near < 1.5, $"{near:F2} bytes allocated for each byte of an answer of the same silo.");
-        Assert.True(far - near < 1.5, $"{far - near:F2} bytes allocated for each byte on the way between silos.");
-
-        async Task<double> AllocatedPerByteAsync(InProcessSiloHandle from)
-        {
-            IClusterGrain grain = from.ServiceProvider.GetRequiredService<global::Orleans.IGrainFactory>().GetGrain<IClusterGrain>("eu-1");
-            long bytes = 0;
-            long allocated = 0;
-            for (int i = 0; i < 6; i++)
-            {
-                long before = GC.GetTotalAllocatedBytes(precise: true);
-                ClusterPage page = await grain.ListAsync(request, CancellationToken.None).WaitAsync(MovingFleet.Patience);
-                Assert.Equal(pods, page.Rows.Length);
-                if (i > 2)   // the first fill the pools
-                {
-                    allocated += GC.GetTotalAllocatedBytes(precise: true) - before;
-                    bytes += page.Payload.Length;
-                }
-            }
-
-            return (double)allocated / bytes;
-        }
     }
 
     private static ClusterMover MoverOf(InProcessSiloHandle silo) => new(

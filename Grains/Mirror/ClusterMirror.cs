@@ -104,12 +104,12 @@ internal sealed class ClusterMirror
     {
         lock (Gate)
         {
-            Dictionary<string, (MirrorSnapshot, long, long)> kinds = new(StringComparer.Ordinal);
+            Dictionary<string, (MirrorSnapshot, MemberPoint)> kinds = new(StringComparer.Ordinal);
             foreach (KindTable kind in _kinds.Values)
             {
                 if (only is null || kind.Type.GroupResource == only)
                 {
-                    kinds.Add(kind.Type.GroupResource, (kind.Snapshot, kind.MemberVersion, kind.ChangedVersion));
+                    kinds.Add(kind.Type.GroupResource, (kind.Snapshot, kind.Point));
                 }
             }
 
@@ -226,7 +226,7 @@ internal sealed record MirrorSummary(
 /// <summary>Kinds of one cluster at one revision, and where they stood in the member's own count. Immutable.</summary>
 /// <param name="stamp">The revision: every change stamped up to it is in it, and no other.</param>
 /// <param name="kinds">By group-resource.</param>
-internal sealed class MirrorMoment(long stamp, IReadOnlyDictionary<string, (MirrorSnapshot Snapshot, long Version, long Changed)> kinds)
+internal sealed class MirrorMoment(long stamp, IReadOnlyDictionary<string, (MirrorSnapshot Snapshot, MemberPoint Point)> kinds)
 {
     public long Stamp => stamp;
 
@@ -234,10 +234,8 @@ internal sealed class MirrorMoment(long stamp, IReadOnlyDictionary<string, (Mirr
     public MirrorSnapshot? Find(string groupResource) => kinds.TryGetValue(groupResource, out var kind) ? kind.Snapshot : null;
 
     /// <summary>The member's version of a kind; 0 where there was nothing of it, -1 where it cannot be told.</summary>
-    public long VersionOf(string groupResource) => kinds.TryGetValue(groupResource, out var kind) ? kind.Version : 0;
+    public long VersionOf(string groupResource) => PointOf(groupResource).Version;
 
     /// <summary>Where all of a kind was told.</summary>
-    public MemberPoint PointOf(string groupResource) => kinds.TryGetValue(groupResource, out var kind)
-        ? new MemberPoint(kind.Version, null, kind.Snapshot.Rows.Count, kind.Changed)
-        : new MemberPoint(0, null, 0);
+    public MemberPoint PointOf(string groupResource) => kinds.TryGetValue(groupResource, out var kind) ? kind.Point : new MemberPoint(0, null, 0);
 }

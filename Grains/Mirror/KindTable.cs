@@ -3,6 +3,7 @@ using MultiCluster.Fleet;
 using MultiCluster.Kubernetes.Discovery;
 using MultiCluster.Kubernetes.Json;
 using MultiCluster.Kubernetes.Watching;
+using MultiCluster.Reads;
 
 namespace MultiCluster.Grains.Mirror;
 
@@ -62,6 +63,9 @@ internal sealed class KindTable : IReflectorSink
 
     /// <summary>The earliest version of the member of which it is known that its objects were these; at most <see cref="MemberVersion"/>. Read as that.</summary>
     internal long ChangedVersion => Volatile.Read(ref _changedVersion);
+
+    /// <summary>Where a watch stands that has been told all of it. Read as <see cref="MemberVersion"/>.</summary>
+    internal MemberPoint Point => new(MemberVersion, null, ObjectCount, ChangedVersion);
 
     /// <summary>Time since the last event, bookmark or list; before the first, since the table was made.</summary>
     public TimeSpan SinceHeard => _time.GetElapsedTime(Volatile.Read(ref _lastHeard));

@@ -74,13 +74,10 @@ internal sealed class MirrorHistory
     /// <param name="listed">The kind's last list, from which on every change is in the history.</param>
     public long? StampAt(string groupResource, long version, ListedState listed)
     {
-        List<HistorySegment> segments = [];
+        List<HistorySegment> segments;
         lock (_gate)
         {
-            for (HistorySegment? segment = _head; segment is not null; segment = segment.Next)
-            {
-                segments.Add(segment);
-            }
+            segments = Segments_NeedsGate();
         }
 
         long found = listed.Stamp;
@@ -113,12 +110,7 @@ internal sealed class MirrorHistory
     /// <returns>The revision after which nothing is missing among them, not even an addition.</returns>
     internal long Trace_NeedsGate(VersionTrailBuilder trail)
     {
-        List<HistorySegment> segments = [];
-        for (HistorySegment? segment = _head; segment is not null; segment = segment.Next)
-        {
-            segments.Add(segment);
-        }
-
+        List<HistorySegment> segments = Segments_NeedsGate();
         for (int at = segments.Count - 1; at >= 0; at--)
         {
             for (int i = segments[at].Count - 1; i >= 0; i--)
@@ -247,6 +239,17 @@ internal sealed class MirrorHistory
         Volatile.Write(ref _isWaitedFor, true);
         Interlocked.MemoryBarrier();   // the mark must be seen before the caller looks at the segments again
         return next;
+    }
+
+    private List<HistorySegment> Segments_NeedsGate()
+    {
+        List<HistorySegment> segments = [];
+        for (HistorySegment? segment = _head; segment is not null; segment = segment.Next)
+        {
+            segments.Add(segment);
+        }
+
+        return segments;
     }
 
     private void DropHead()

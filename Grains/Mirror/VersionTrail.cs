@@ -14,7 +14,7 @@ internal sealed record VersionTrail
     /// <summary>Changes of the last half minute are translated one by one; of what changes all the time, older revisions are not known.</summary>
     public static readonly TimeSpan Span = TimeSpan.FromSeconds(30);
 
-    /// <summary>Most changes that are translated: at 24 bytes each, some 100 KiB.</summary>
+    /// <summary>Most changes that are translated: at 28 bytes each, some 112 KiB.</summary>
     public const int MaxPoints = 4096;
 
     /// <summary>What the mirror has known since this revision is whole; nothing is said of earlier ones.</summary>

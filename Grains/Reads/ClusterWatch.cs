@@ -320,9 +320,7 @@ internal sealed partial class ClusterWatch(IClusterReadSource source, ClusterWat
     /// <summary>Everything was told; called under the gate.</summary>
     private void ReachPresent()
     {
-        MemberPoint point = _set is not null && Mirror.TryGetKind(_set.Type.GroupResource, out KindTable? shown)
-            ? new MemberPoint(shown.MemberVersion, null, shown.ObjectCount, shown.ChangedVersion)
-            : new MemberPoint(0, null);
+        MemberPoint point = _set is not null && Mirror.TryGetKind(_set.Type.GroupResource, out KindTable? shown) ? shown.Point : new MemberPoint(0, null);
         _trail.Reach(point, Owners(VersionOf));
 
         long VersionOf(string groupResource) => Mirror.TryGetKind(groupResource, out KindTable? table) ? table.MemberVersion : 0;

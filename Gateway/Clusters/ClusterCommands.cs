@@ -49,11 +49,30 @@ public sealed class CommandUnconfirmedException(Exception cause) : Exception(
 /// Checks what can be checked without the cluster, encrypts the connection, asks the cluster's grain, and returns when this gateway's own
 /// view shows the result, so that a client that lists next sees what it did. Thread-safe.
 /// </remarks>
-public sealed partial class ClusterCommands(
-    IGrainFactory grains, FleetView fleet, ConnectionSealer sealer, TimeProvider time, ILogger<ClusterCommands> logger)
+public sealed partial class ClusterCommands
 {
     // The view follows within milliseconds; when it does not, the command has succeeded all the same.
     private static readonly TimeSpan ViewDeadline = TimeSpan.FromSeconds(2);
+
+    private readonly Func<string, IClusterGrain> _clusters;
+    private readonly ClusterCalls _reads;
+    private readonly FleetView _fleet;
+    private readonly ConnectionSealer _sealer;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+
+    public ClusterCommands(IGrainFactory grains, FleetView fleet, ConnectionSealer sealer, TimeProvider time, ILogger<ClusterCommands> logger)
+        : this(name => grains.GetGrain<IClusterGrain>(name), fleet, sealer, time, logger)
+    {
+    }
+
+    /// <param name="clusters">Finds the grain of a cluster.</param>
+    /// <param name="fleet">This gateway's view.</param>
+    /// <param name="sealer">Encrypts connections.</param>
+    /// <param name="time">For deadlines.</param>
+    /// <param name="logger">Log.</param>
+    internal ClusterCommands(Func<string, IClusterGrain> clusters, FleetView fleet, ConnectionSealer sealer, TimeProvider time, ILogger logger) =>
+        (_clusters, _reads, _fleet, _sealer, _time, _logger) = (clusters, new ClusterCalls(clusters, time, logger), fleet, sealer, time, logger);
 
     /// <summary>Registers a cluster.</summary>
     /// <exception cref="ClusterRefusedException">It was refused.</exception>
@@ -69,13 +88,13 @@ public sealed partial class ClusterCommands(
         var faults = ImmutableArray.CreateBuilder<ClusterFault>();
         CheckName(name, faults);
         ImmutableSortedDictionary<string, string> checkedLabels = CheckLabels(labels, faults);
-        ProtectedConnection? sealedConnection = sealer.Seal(connection, faults);
+        ProtectedConnection? sealedConnection = _sealer.Seal(connection, faults);
         if (faults.Count > 0 || sealedConnection is null)
         {
             throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
         }
 
-        RegistrationReply reply = await ConfirmedAsync(name, Grain(name).RegisterAsync(
+        RegistrationReply reply = await ConfirmedAsync(name, _clusters(name).RegisterAsync(
             new RegisterCluster { Labels = checkedLabels, Connection = sealedConnection, Force = force, DryRun = dryRun, Mirror = mirror },
             cancellationToken));
         ThrowIfRefused(reply, dryRun);
@@ -90,13 +109,13 @@ public sealed partial class ClusterCommands(
     {
         RequireName(name);
         var faults = ImmutableArray.CreateBuilder<ClusterFault>();
-        ProtectedConnection? sealedConnection = sealer.Seal(connection, faults);
+        ProtectedConnection? sealedConnection = _sealer.Seal(connection, faults);
         if (sealedConnection is null)
         {
             throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
         }
 
-        RegistrationReply reply = await ConfirmedAsync(name, Grain(name).ReplaceCredentialsAsync(
+        RegistrationReply reply = await ConfirmedAsync(name, _clusters(name).ReplaceCredentialsAsync(
             new ReplaceCredentials { Connection = sealedConnection, Force = force }, cancellationToken));
         ThrowIfRefused(reply, dryRun: false);
         await SeenAsync(reply.FleetVersion, cancellationToken);
@@ -118,7 +137,7 @@ public sealed partial class ClusterCommands(
             }
         }
 
-        ClusterReply reply = await ConfirmedAsync(name, Grain(name).UpdateAsync(update));
+        ClusterReply reply = await ConfirmedAsync(name, _clusters(name).UpdateAsync(update));
         ClusterEntry entry = Accepted(reply);
         await SeenAsync(reply.FleetVersion, cancellationToken);
         return AsSeen(entry);
@@ -129,7 +148,7 @@ public sealed partial class ClusterCommands(
     public async Task RemoveAsync(string name, CancellationToken cancellationToken)
     {
         RequireName(name);
-        ClusterReply reply = await ConfirmedAsync(name, Grain(name).RemoveAsync());
+        ClusterReply reply = await ConfirmedAsync(name, _clusters(name).RemoveAsync());
         if (reply.Fault is { } fault)
         {
             throw Refused(fault);
@@ -147,25 +166,42 @@ public sealed partial class ClusterCommands(
         catch (Exception e) when (e is not (OperationCanceledException or ArgumentException))
         {
             // What a store throws does not keep its type on the way from another process, so a fault of ours looks the same to the client; the log tells them apart.
-            LogUnconfirmed(logger, e, name);
+            LogUnconfirmed(_logger, e, name);
             throw new CommandUnconfirmedException(e);
         }
     }
 
-    /// <summary>Everything known of one cluster.</summary>
+    /// <summary>Everything known of one cluster; where its grain does not answer, its registration and why there is no more.</summary>
     /// <exception cref="ClusterRefusedException">There is none of this name.</exception>
-    public async Task<ClusterDescription> DescribeAsync(string name)
+    /// <exception cref="FleetUnavailableException">Neither the fleet nor the cluster's grain could be asked.</exception>
+    public async Task<ClusterDescription> DescribeAsync(string name, CancellationToken cancellationToken)
     {
         RequireName(name);
 
         // Asked of the view first: a name nobody registered must not bring a grain to life.
-        if (fleet.Current.IsKnown && !fleet.Current.Clusters.ContainsKey(name))
+        if (_fleet.Current.IsKnown && !_fleet.Current.Clusters.ContainsKey(name))
         {
             throw NotFound(name);
         }
 
-        ClusterDescription description = await Grain(name).DescribeAsync();
+        using var deadline = new CancellationTokenSource(FleetQuery.DefaultDeadline, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        ClusterDescription description = await _reads.AskAsync(
+            name, (grain, _) => grain.DescribeAsync(), coverage => DescribeWithout(name, coverage.Fault!), either.Token, cancellationToken);
         return description.Cluster is null ? throw NotFound(name) : description;
+    }
+
+    /// <summary>What is known of a cluster whose grain does not answer: its registration, and why there is no more.</summary>
+    private ClusterDescription DescribeWithout(string name, ClusterFault fault)
+    {
+        if (!_fleet.Current.Clusters.TryGetValue(name, out ClusterEntry? entry))
+        {
+            // Removed meanwhile, or nothing is known here yet: either way nobody has said that there is none.
+            throw new FleetUnavailableException($"Nothing can be said of {name} at the moment: {fault.Message}");
+        }
+
+        ClusterSummary last = entry.Summary ?? new ClusterSummary { Name = name, Uid = entry.Uid, Generation = entry.Generation };
+        return new ClusterDescription { Cluster = entry.Enabled ? entry with { Summary = LostClusters.Lost(last, fault, _time.GetUtcNow()) } : entry };
     }
 
     /// <summary>The clusters that a selection names, ordered by name. An unknown name is refused.</summary>
@@ -202,8 +238,6 @@ public sealed partial class ClusterCommands(
     public static bool Matches(ClusterEntry cluster, ImmutableArray<string> names, LabelSelector? selector) =>
         (names.IsEmpty || names.Contains(cluster.Name)) && (selector is null || selector.Matches(cluster.Labels));
 
-    private IClusterGrain Grain(string name) => grains.GetGrain<IClusterGrain>(name);
-
     private async Task SeenAsync(long version, CancellationToken cancellationToken)
     {
         if (version <= 0)
@@ -211,11 +245,11 @@ public sealed partial class ClusterCommands(
             return;
         }
 
-        using var deadline = new CancellationTokenSource(ViewDeadline, time);
+        using var deadline = new CancellationTokenSource(ViewDeadline, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
-            await fleet.WaitForVersionAsync(version, either.Token);
+            await _fleet.WaitForVersionAsync(version, either.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -226,7 +260,7 @@ public sealed partial class ClusterCommands(
     /// <summary>The entry with what the fleet knows of its state: the grain answers for the registration alone.</summary>
     [return: NotNullIfNotNull(nameof(entry))]
     private ClusterEntry? AsSeen(ClusterEntry? entry) =>
-        entry is not null && fleet.Current.Clusters.TryGetValue(entry.Name, out ClusterEntry? seen) && seen.Uid == entry.Uid && seen.Generation >= entry.Generation
+        entry is not null && _fleet.Current.Clusters.TryGetValue(entry.Name, out ClusterEntry? seen) && seen.Uid == entry.Uid && seen.Generation >= entry.Generation
             ? seen
             : entry;
 

@@ -32,7 +32,7 @@ internal sealed class ClusterServiceImplementation(ClusterCommands commands, Fle
     }
 
     public override async Task<GetClusterResponse> GetCluster(GetClusterRequest request, ServerCallContext context) =>
-        (await commands.DescribeAsync(request.Name)).ToWire();
+        (await commands.DescribeAsync(request.Name, context.CancellationToken)).ToWire();
 
     public override Task<ListClustersResponse> ListClusters(ListClustersRequest request, ServerCallContext context)
     {

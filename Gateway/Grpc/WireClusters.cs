@@ -139,7 +139,7 @@ internal static class WireClusters
         var wire = new V1.GetClusterResponse
         {
             Cluster = description.Cluster?.ToWire(),
-            Checks = description.Checks.ToWire(),
+            Checks = description.Checks?.ToWire(),
             ProbedAt = ToWire(description.ProbedAt),
         };
         wire.Kinds.Add(description.Kinds.Select(ToWire));

@@ -25,6 +25,7 @@ internal static class ClusterEndpoints
             .WithDescription("Answers 201 with the cluster, or after a dry run 200 without one.")
             .Accepts<HttpRegistration>(Json).Produces<HttpRegistrationResult>(201, Json).Produces<HttpRegistrationResult>(200, Json).Fails(400, 409, 413, 415, 422);
         clusters.MapGet("/{name}", GetAsync).WithName("GetCluster").WithSummary("One cluster, with the kinds it serves and how the mirror stands with each.")
+            .WithDescription("Where the part of the service that holds it does not answer, its phase is pending with a fault that says so, without checks and kinds.")
             .Produces<HttpClusterDetail>(200, Json).Fails(400, 404);
         clusters.MapPatch("/{name}", UpdateAsync).WithName("UpdateCluster").WithSummary("Changes labels, the scope of the mirror, or whether the cluster is enabled.")
             .Accepts<HttpClusterUpdate>(Json).Produces<HttpCluster>(200, Json).Fails(400, 404, 409, 413, 415);
@@ -47,7 +48,7 @@ internal static class ClusterEndpoints
 
     private static async Task GetAsync(HttpContext http, string name, ClusterCommands commands)
     {
-        ClusterDescription description = await commands.DescribeAsync(name);
+        ClusterDescription description = await commands.DescribeAsync(name, http.RequestAborted);
         await http.Response.WriteAsJsonAsync(description.ToHttp(), HttpJson.Api.HttpClusterDetail, Json, http.RequestAborted);
     }
 

@@ -31,7 +31,7 @@ internal static class HttpMapping
     };
 
     public static HttpClusterDetail ToHttp(this ClusterDescription description) => new(
-        description.Cluster!.ToHttp(), description.Checks.ToHttp(), [.. description.Kinds.Select(ToHttp)], description.ProbedAt);
+        description.Cluster!.ToHttp(), description.Checks?.ToHttp(), [.. description.Kinds.Select(ToHttp)], description.ProbedAt);
 
     public static HttpRegistrationResult ToHttp(this RegistrationReply reply) => new(
         reply.Cluster?.ToHttp(), reply.Checks.ToHttp(), [.. reply.Faults.Select(ToHttp)], reply.Warnings);

@@ -125,7 +125,7 @@ internal sealed record HttpMirroredKind(
 
 /// <summary>Everything known of one cluster.</summary>
 internal sealed record HttpClusterDetail(
-    HttpCluster Cluster, HttpChecks Checks, IReadOnlyList<HttpMirroredKind> Kinds, DateTimeOffset? ProbedAt);
+    HttpCluster Cluster, HttpChecks? Checks, IReadOnlyList<HttpMirroredKind> Kinds, DateTimeOffset? ProbedAt);
 
 /// <summary>How to reach a cluster: a kubeconfig, or server and credentials.</summary>
 internal record HttpConnection

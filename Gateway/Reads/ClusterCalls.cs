@@ -63,7 +63,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
             }
             catch (Exception e)
             {
-                LogCallFailed(logger, e, cluster);
+                LogCallFailed(logger, IsLoss(e) ? null : e, cluster);   // where it was lost on the way is no news, and its stack is ours
                 return failed(CoverageOf(e, cluster));
             }
 
@@ -191,5 +191,5 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     };
 
     [LoggerMessage(5102, LogLevel.Warning, "Cluster {Cluster}: its grain failed to answer a read; the answer goes on without it.", EventName = "ClusterReadFailed")]
-    private static partial void LogCallFailed(ILogger logger, Exception error, string cluster);
+    private static partial void LogCallFailed(ILogger logger, Exception? error, string cluster);
 }

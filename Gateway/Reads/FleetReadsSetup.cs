@@ -9,7 +9,7 @@ namespace MultiCluster.Gateway.Reads;
 public static class FleetReadsSetup
 {
     /// <summary>
-    /// Adds <see cref="FleetView"/> (hosted) and <see cref="FleetReader"/>. Needs an <c>IGrainFactory</c>; adds the <see cref="FleetClock"/>
+    /// Adds <see cref="FleetView"/> and <see cref="SiloPulse"/> (hosted) and <see cref="FleetReader"/>. Needs an <c>IGrainFactory</c>; adds the <see cref="FleetClock"/>
     /// and the system's <see cref="TimeProvider"/> where there are none, so that gateway and silo of one process share them.
     /// Options come from the section <c>Watches</c> and are checked at start.
     /// </summary>
@@ -19,6 +19,7 @@ public static class FleetReadsSetup
         services.TryAddSingleton<FleetClock>();
         services.TryAddSingleton<FleetView>();
         services.AddHostedService(provider => provider.GetRequiredService<FleetView>());
+        services.AddHostedService<SiloPulse>();
         services.TryAddSingleton<FleetReader>();
         services.AddMetrics();
         services.AddOptions<WatchOptions>().BindConfiguration(WatchOptions.Section).ValidateOnStart();

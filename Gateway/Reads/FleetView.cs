@@ -62,7 +62,9 @@ public sealed partial class FleetView : BackgroundService
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(3);
 
     private readonly Lock _gate = new();
-    private FleetSnapshot _current = FleetSnapshot.Empty;
+    private FleetSnapshot _heard = FleetSnapshot.Empty;   // what the fleet has said; under _gate
+    private LostClusters _lost = LostClusters.None;
+    private FleetSnapshot _current = FleetSnapshot.Empty;   // the same, with what has been lost since
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // No time that a clock gives out, since it begins with the machine.
@@ -202,10 +204,19 @@ public sealed partial class FleetView : BackgroundService
     internal void Apply(FleetChange change)
     {
         _clock.Observe(change.Through);
+        Change(() => _heard = Merge(_heard, change));
+    }
+
+    /// <summary>Shows the clusters of these silos as lost until they are heard of from another silo, or this is called without theirs.</summary>
+    internal void ShowLost(ImmutableDictionary<string, LostSilo> silos) => Change(() => _lost = new LostClusters(silos));
+
+    private void Change(Action change)
+    {
         TaskCompletionSource changed;
         lock (_gate)
         {
-            _current = Merge(_current, change);
+            change();
+            Volatile.Write(ref _current, _lost.ShowIn(_heard, _current));
             changed = _changed;
             _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }

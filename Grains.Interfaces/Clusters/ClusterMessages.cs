@@ -7,7 +7,7 @@ namespace MultiCluster.Clusters;
 [GenerateSerializer, Alias("multicluster.cluster-phase")]
 public enum ClusterPhase
 {
-    /// <summary>Registered, not yet heard from.</summary>
+    /// <summary>Registered, not yet heard from; or its silo is lost, and it is about to be read anew on another.</summary>
     Pending,
 
     /// <summary>Reachable and healthy, its mirror in step or on its first way there.</summary>
@@ -282,6 +282,9 @@ public sealed record ClusterSummary
 
     /// <summary>Kinds kept out of step by an error that stays.</summary>
     [Id(20)] public int KindsFailing { get; init; }
+
+    /// <summary>Name of the silo that the cluster's grain lives on, another one after each start of its process; empty where there is but one.</summary>
+    [Id(21)] public string Silo { get; init; } = "";
 }
 
 /// <summary>Amounts of what a pod may ask for.</summary>
@@ -303,10 +306,10 @@ public sealed record ClusterDescription
     /// <summary>The registration; null where there is none.</summary>
     [Id(0)] public ClusterEntry? Cluster { get; init; }
 
-    /// <summary>Who we are there and what we lack, as of the last check.</summary>
-    [Id(1)] public ConnectionChecks Checks { get; init; } = new();
+    /// <summary>Who we are there and what we lack, as of the last check; null where the cluster's grain could not be asked.</summary>
+    [Id(1)] public ConnectionChecks? Checks { get; init; }
 
-    /// <summary>The kinds, ordered by group-resource.</summary>
+    /// <summary>The kinds, ordered by group-resource; none where the cluster's grain could not be asked.</summary>
     [Id(2)] public ImmutableArray<MirroredKind> Kinds { get; init; } = [];
 
     /// <summary>When the last probe ended.</summary>

@@ -37,6 +37,11 @@ public interface IClusterGrain : IGrainWithStringKey
     [Alias("ensure-running"), AlwaysInterleave]
     Task<bool> EnsureRunningAsync();
 
+    /// <summary>Tells which silo the grain lives on, and nothing that would make it wait: a sign of life. Brings it to life as any call does.</summary>
+    /// <returns>Name of the silo, as in <see cref="ClusterSummary.Silo"/>.</returns>
+    [Alias("locate"), AlwaysInterleave]
+    Task<string> LocateAsync();
+
     /// <summary>Has a second mirror of the cluster filled by a standby, and tells how far that is. Ask until it is ready, then move the grain there.</summary>
     /// <param name="standby">Key of the <see cref="IClusterStandbyGrain"/>, which the caller has placed.</param>
     [Alias("prepare-move"), AlwaysInterleave]

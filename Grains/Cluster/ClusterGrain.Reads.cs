@@ -24,6 +24,16 @@ internal sealed partial class ClusterGrain
         });
     }
 
+    public Task<string> LocateAsync()
+    {
+        if (Entry is null)
+        {
+            LeaveWhenIdle();
+        }
+
+        return Task.FromResult(RuntimeIdentity);
+    }
+
     public Task<ClusterKinds> GetKindsAsync()
     {
         if (_reads is not { } reads)

@@ -382,7 +382,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
         ClusterFault? unreadable = null;
         if (entry.Enabled && _services.Vault.TryOpen(_stored.State.Connection, out ClusterConnection? connection, out unreadable))
         {
-            _session = new ClusterSession(entry, connection, _reads!.Mirror, _fleet, _services);
+            _session = new ClusterSession(entry, connection, _reads!.Mirror, _fleet, _services, RuntimeIdentity);
             _reads.Attach(_session);
             _session.Start(seen);
             return;
@@ -415,6 +415,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
             Fault = idle.Fault,
             Since = idle.Since,
             Sequence = _services.Clock.Tick(),
+            Silo = RuntimeIdentity,
         }
         : null;
 

@@ -48,8 +48,10 @@ internal sealed partial class ClusterSession
     /// <param name="mirror">Where the objects go; it outlives the session.</param>
     /// <param name="fleet">Takes the summaries.</param>
     /// <param name="services">What all clusters share.</param>
-    public ClusterSession(ClusterEntry entry, ClusterConnection connection, ClusterMirror mirror, IFleetGrain fleet, ClusterServices services)
+    /// <param name="silo">Name of the silo that this is.</param>
+    public ClusterSession(ClusterEntry entry, ClusterConnection connection, ClusterMirror mirror, IFleetGrain fleet, ClusterServices services, string silo)
     {
+        Silo = silo;
         _cluster = entry.Name;
         _entry = entry;
         _services = services;
@@ -80,6 +82,9 @@ internal sealed partial class ClusterSession
         _supervisor = new MirrorSupervisor(parts, entry.Mirror) { Looked = () => Evaluate(isProbe: false) };
         _reporter = new SummaryReporter(this, fleet, services, _logger);
     }
+
+    /// <summary>Name of the silo that it lives on.</summary>
+    public string Silo { get; }
 
     public KubeClient Client { get; }
 

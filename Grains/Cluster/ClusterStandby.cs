@@ -26,11 +26,11 @@ internal sealed class ClusterStandby
     public ClusterSession Session { get; }
 
     /// <summary>Opens the connection and starts to fill.</summary>
-    public static ClusterStandby Start(ClusterEntry entry, ClusterConnection connection, IFleetGrain fleet, ClusterServices services)
+    public static ClusterStandby Start(ClusterEntry entry, ClusterConnection connection, IFleetGrain fleet, ClusterServices services, string silo)
     {
         var mirror = new ClusterMirror(entry.Name, services.Clock, services.Time, services.Mirror.BoundsFor(entry.Mirror));
         var reads = new ClusterReads(mirror, entry.Uid, services.Mirror.ResumeWithin, services.Time);
-        var session = new ClusterSession(entry, connection, mirror, fleet, services);
+        var session = new ClusterSession(entry, connection, mirror, fleet, services, silo);
         reads.Attach(session);
         session.Start(seen: null, reports: false);
         return new ClusterStandby(entry, reads, session);

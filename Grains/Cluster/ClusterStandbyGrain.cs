@@ -41,7 +41,7 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
                 return new MoveReadiness(true, 0);   // whoever cannot read the credentials there cannot read them here: nothing to fill
             }
 
-            _standby = ClusterStandby.Start(order.Entry, connection, grains.GetGrain<IFleetGrain>(IFleetGrain.Key), services);
+            _standby = ClusterStandby.Start(order.Entry, connection, grains.GetGrain<IFleetGrain>(IFleetGrain.Key), services, RuntimeIdentity);
             if (services.Clusters.Offer(_standby) is { } before)
             {
                 services.Clusters.LetEnd(before.Session);

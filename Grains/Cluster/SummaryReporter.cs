@@ -148,6 +148,7 @@ internal sealed partial class SummaryReporter
             KindsStale = stale,
             HeardAt = oldest,
             ChangesPerSecond = _rate,
+            Silo = _session.Silo,
         };
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
+using System.Text.Json;
 using MultiCluster.TestSupport;
 using Xunit.Abstractions;
 
@@ -34,6 +35,35 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         Assert.All(answers.SelectMany(a => a.NotFresh), cluster => Assert.Contains(cluster, held));
         await changes.DisposeAsync();
         await AssertFollowedAsync(fleet, follower);
+    }
+
+    [ClusterFact]
+    public async Task Kill_NobodyReads_TheListOfClustersSaysSo_AndTheyAreReadAnewAllTheSame()
+    {
+        await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 3, Members, PodsOfEach);
+        HashSet<string> held = await fleet.ClustersOfAsync(fleet.Silos[1]);
+        await fleet.UntilAsync("/v1/clusters", clusters => Phases(clusters).Values.All(p => p == "online"));
+
+        await fleet.Silos[1].SignalAsync("KILL");
+        long killed = TimeProvider.System.GetTimestamp();
+        bool saysSo = false;
+        Dictionary<string, string> phases = [];
+        while (!saysSo || phases.Values.Any(p => p != "online"))
+        {
+            TimeSpan asked = TimeProvider.System.GetElapsedTime(killed);
+            phases = Phases(await fleet.Http.GetFromJsonAsync<JsonElement>("/v1/clusters"));
+            saysSo |= held.All(c => phases[c] == "pending Moving");
+            Assert.True(saysSo || asked < SaysSoWithin, $"After {asked}: {string.Join(' ', phases.Where(p => held.Contains(p.Key)))}. {fleet.Printed}");
+            Assert.True(asked < FreshWithin, $"After {asked}: {string.Join(' ', phases.Where(p => p.Value != "online"))}. {fleet.Printed}");
+            Assert.All(phases.Where(p => !held.Contains(p.Key)), p => Assert.Equal("online", p.Value));
+            await fleet.PauseAsync(TimeSpan.FromMilliseconds(50));
+        }
+
+        output.WriteLine($"online after {TimeProvider.System.GetElapsedTime(killed)}");
+        await fleet.PauseAsync(FreshWithin - TimeProvider.System.GetElapsedTime(killed));
+        FleetAnswer first = await FleetAnswer.AskAsync(fleet, killed);
+        Assert.Empty(first.NotFresh);
+        Assert.Equal(Members * PodsOfEach, first.Total);
     }
 
     [ClusterFact]
@@ -211,6 +241,16 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         }
 
         Assert.True(follower.Faults.Count == 0, $"{string.Join("; ", follower.Faults.Take(10))} {fleet.Printed}");
+    }
+
+    private static Dictionary<string, string> Phases(JsonElement clusters) =>
+        clusters.GetProperty("items").EnumerateArray().ToDictionary(c => c.GetProperty("name").GetString()!, Phase, StringComparer.Ordinal);
+
+    private static string Phase(JsonElement cluster)
+    {
+        JsonElement status = cluster.GetProperty("status");
+        string phase = status.GetProperty("phase").GetString()!;
+        return status.TryGetProperty("fault", out JsonElement fault) && fault.ValueKind == JsonValueKind.Object ? $"{phase} {fault.GetProperty("kind").GetString()}" : phase;
     }
 
     /// <summary>What an answer says of clusters other than that they are covered, or will be.</summary>

@@ -28,6 +28,9 @@ public abstract class Grain : IGrainBase, IAddressable
     /// <summary>The identity as text.</summary>
     public string IdentityString => EnsureContext().GrainId.ToString();
 
+    /// <summary>Name of the silo: empty, since this process is all there is.</summary>
+    public string RuntimeIdentity => string.Empty;
+
     /// <summary>Makes references to other grains.</summary>
     protected IGrainFactory GrainFactory => ServiceProvider.GetRequiredService<IGrainFactory>();
 

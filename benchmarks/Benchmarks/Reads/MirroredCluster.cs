@@ -93,6 +93,8 @@ internal sealed class MirroredCluster : IClusterGrain, IClusterReadSource
 
     public Task<ClusterDescription> DescribeAsync() => throw new NotSupportedException();
 
+    public Task<string> LocateAsync() => throw new NotSupportedException();
+
     public Task<bool> EnsureRunningAsync() => throw new NotSupportedException();
 
     private static async Task<T> Hang<T>(CancellationToken cancellationToken)

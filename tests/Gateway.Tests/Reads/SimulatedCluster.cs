@@ -184,7 +184,23 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
 
     public Task<ClusterReply> RemoveAsync() => throw new NotSupportedException();
 
-    public Task<ClusterDescription> DescribeAsync() => throw new NotSupportedException();
+    /// <summary>What it says of itself.</summary>
+    public ClusterDescription Description { get; set; } = new();
+
+    public async Task<ClusterDescription> DescribeAsync()
+    {
+        await EnterAsync(CancellationToken.None);
+        return Description;
+    }
+
+    /// <summary>The silo that it says it lives on.</summary>
+    public string Silo { get; set; } = "";
+
+    public async Task<string> LocateAsync()
+    {
+        await EnterAsync(CancellationToken.None);
+        return Silo;
+    }
 
     public Task<bool> EnsureRunningAsync() => throw new NotSupportedException();
 

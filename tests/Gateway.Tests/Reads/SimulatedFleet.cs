@@ -71,8 +71,8 @@ public sealed class SimulatedFleet : IDisposable
         Publish(entry);
     }
 
-    public void Report(string name, ClusterPhase phase) =>
-        Publish(_entries[name] with { Summary = new ClusterSummary { Name = name, Phase = phase } });
+    public void Report(string name, ClusterPhase phase, string silo = "") =>
+        Publish(_entries[name] with { Summary = new ClusterSummary { Name = name, Phase = phase, Silo = silo } });
 
     public void Leave(string name)
     {

@@ -1,0 +1,57 @@
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.Extensions.Logging.Abstractions;
+using MultiCluster.Clusters;
+using MultiCluster.Gateway.Clusters;
+using MultiCluster.Gateway.Reads;
+using Orleans.Runtime;
+
+namespace MultiCluster.Gateway.Tests.Reads;
+
+/// <summary>One cluster by name, while its silo is lost.</summary>
+public sealed class LostClusterTests : IDisposable
+{
+    private readonly FastTimeProvider _time = new(factor: 5);
+    private readonly SimulatedFleet _fleet;
+    private readonly ClusterCommands _commands;
+
+    public LostClusterTests()
+    {
+        _fleet = new SimulatedFleet(_time, clusters: 1);
+        _fleet["c0000"].Description = new ClusterDescription { Cluster = _fleet.Entry("c0000"), Checks = new ConnectionChecks { Reachable = true } };
+        _commands = new ClusterCommands(name => _fleet[name], _fleet.View, new ConnectionSealer(new EphemeralDataProtectionProvider(), _time), _time, NullLogger.Instance);
+    }
+
+    [Fact]
+    public async Task Describe_SiloIsLostForAMoment_AnswersInFull()
+    {
+        _fleet["c0000"].FailNext(new SiloUnavailableException("gone"), 2);
+        ClusterDescription description = await DescribeAsync();
+        Assert.True(description.Checks?.Reachable);
+    }
+
+    [Theory]
+    [InlineData(false, ClusterCalls.MovingFault)]
+    [InlineData(true, "Timeout")]
+    public async Task Describe_NoAnswer_SaysWhatIsKnownAndWhyThereIsNoMore(bool hangs, string fault)
+    {
+        _fleet["c0000"].Hangs = hangs;
+        _fleet["c0000"].FailNext(new SiloUnavailableException("gone"), hangs ? 0 : int.MaxValue);
+        ClusterDescription description = await DescribeAsync();
+        Assert.Equal((_fleet.Entry("c0000").Uid, ClusterPhase.Pending, fault), (description.Cluster!.Uid, description.Cluster.Summary!.Phase, description.Cluster.Summary.Fault?.Kind));
+        Assert.Null(description.Checks);
+        Assert.Empty(description.Kinds);
+    }
+
+    [Fact]
+    public async Task Describe_NoAnswerAndTheFleetNoLongerHasIt_SaysThatItCannotTell()
+    {
+        _fleet["c0000"].Hangs = true;
+        Task<ClusterDescription> asked = DescribeAsync();
+        _fleet.Leave("c0000");
+        await Assert.ThrowsAsync<FleetUnavailableException>(() => asked);
+    }
+
+    public void Dispose() => _fleet.Dispose();
+
+    private Task<ClusterDescription> DescribeAsync() => _commands.DescribeAsync("c0000", CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30));
+}

@@ -44,8 +44,13 @@ public interface IClusterGrain : IGrainWithStringKey
 
     /// <summary>Has a second mirror of the cluster filled by a standby, and tells how far that is. Ask until it is ready, then move the grain there.</summary>
     /// <param name="standby">Key of the <see cref="IClusterStandbyGrain"/>, which the caller has placed.</param>
+    /// <param name="copies">Whether it is filled from the mirror here, because the member has not filled it in time. Where the member is known to be away it is so anyway.</param>
     [Alias("prepare-move"), AlwaysInterleave]
-    Task<MoveReadiness> PrepareMoveAsync(string standby);
+    Task<MoveReadiness> PrepareMoveAsync(string standby, bool copies = false);
+
+    /// <summary>All that the mirror holds, as of now, for a standby that cannot ask the member.</summary>
+    [Alias("copy"), AlwaysInterleave]
+    IAsyncEnumerable<MirrorPiece> CopyAsync(CancellationToken cancellationToken);
 
     /// <summary>One page of objects in the order of namespace and name.</summary>
     [Alias("list"), AlwaysInterleave]

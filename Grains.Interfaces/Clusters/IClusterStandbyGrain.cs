@@ -7,7 +7,7 @@ namespace MultiCluster.Clusters;
 /// <remarks>
 /// The key is the caller's choice, one for each attempt. The grain must be placed where the cluster shall live. What it has filled is
 /// taken over by the cluster's grain when that is activated in the same process, and let go when nobody asks for it for a minute.
-/// It reads the member, answers no reads and reports to nobody.
+/// It reads the member, or takes over what the cluster's grain holds where the member is away; it answers no reads and reports to nobody.
 /// </remarks>
 [Alias("multicluster.cluster-standby")]
 public interface IClusterStandbyGrain : IGrainWithStringKey
@@ -32,6 +32,9 @@ public sealed record StandbyOrder
 
     /// <summary>Fleet revision of the order: what the standby stamps is later.</summary>
     [Id(3)] public required long Revision { get; init; }
+
+    /// <summary>Whether the mirror is filled with what the cluster's grain holds (<see cref="IClusterGrain.CopyAsync"/>) before the member is asked.</summary>
+    [Id(4)] public bool Copies { get; init; }
 }
 
 /// <summary>How far a cluster is on its way to another process.</summary>

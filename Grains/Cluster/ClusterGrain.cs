@@ -324,7 +324,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
         return Task.FromResult(true);
     }
 
-    public async Task<MoveReadiness> PrepareMoveAsync(string standby)
+    public async Task<MoveReadiness> PrepareMoveAsync(string standby, bool copies = false)
     {
         if (Entry is not { } entry || _session is not { } session || _stored.State.Connection is not { } connection)
         {
@@ -335,10 +335,14 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
         {
             Entry = entry,
             Connection = connection,
-            Kinds = session.KindsInStep(),
+            Kinds = copies ? [] : session.KindsInStep(),
             Revision = _services.Clock.Now(),
+            Copies = copies || session.IsOutOfReach,
         });
     }
+
+    public IAsyncEnumerable<MirrorPiece> CopyAsync(CancellationToken cancellationToken) =>
+        _session is { } session ? MirrorCopy.TakeAsync(session, cancellationToken) : AsyncEnumerable.Empty<MirrorPiece>();
 
     /// <summary>Goes on with what a standby has filled here.</summary>
     private void Adopt(ClusterStandby standby)

@@ -106,6 +106,15 @@ internal sealed partial class ClusterSession
     /// <summary>What the fleet was last told; null before the first time.</summary>
     public ClusterSummary? Summary => _reporter.Reported;
 
+    /// <summary>Begins where another session has been, whose objects the mirror holds. Only before <see cref="Start"/>.</summary>
+    public void Seed(MirrorSeed seed)
+    {
+        _healthBefore = seed.Health;
+        _health.Begin(seed.Health, seed.ServerVersion);
+        Volatile.Write(ref _standing, new ClusterStanding(seed.Health.Phase, seed.Health.Fault, seed.Health.Since));
+        _supervisor.Seed(seed);
+    }
+
     /// <summary>Starts the loops.</summary>
     /// <param name="seen">What a check has just found, so that the cluster does not stay pending until the first probe.</param>
     /// <param name="reports">Whether the fleet hears of it; a standby keeps quiet until it is adopted.</param>
@@ -282,10 +291,17 @@ internal sealed partial class ClusterSession
         return Volatile.Read(ref _isSuspended) && standing.State is (MirrorState.Synced or MirrorState.Stale) ? standing with { State = MirrorState.Stale, Fault = CutOff } : standing;
     }
 
+    /// <summary>Whether the server does not answer, or not us.</summary>
+    public bool IsOutOfReach => _health.Current.State.Phase is ClusterPhase.Offline or ClusterPhase.AuthFailed;
+
+    /// <summary>Whether a kind is in step by what this session has heard itself.</summary>
+    public bool Follows(string groupResource) =>
+        View.Mirrored.TryGetValue(groupResource, out KindMirror? kind) && kind.Status.Synced && StandingOf(groupResource) is { State: MirrorState.Synced };
+
     /// <summary>The kinds that are in step and that another could bring into step as well, by group-resource: none while the server is out of reach.</summary>
     public ImmutableArray<string> KindsInStep()
     {
-        if (_health.Current.State.Phase is ClusterPhase.Offline or ClusterPhase.AuthFailed)
+        if (IsOutOfReach)
         {
             return [];
         }

@@ -25,21 +25,61 @@ internal sealed class ClusterStandby
 
     public ClusterSession Session { get; }
 
+    /// <summary>Whether it holds what the cluster's grain held, whatever the member says.</summary>
+    public bool IsCopy { get; private init; }
+
     /// <summary>Opens the connection and starts to fill.</summary>
     public static ClusterStandby Start(ClusterEntry entry, ClusterConnection connection, IFleetGrain fleet, ClusterServices services, string silo)
+    {
+        (ClusterReads reads, ClusterSession session) = Open(entry, connection, fleet, services, silo);
+        session.Start(seen: null, reports: false);
+        return new ClusterStandby(entry, reads, session);
+    }
+
+    /// <summary>Takes over what another mirror of the cluster holds, and goes on from there as soon as the member lets it.</summary>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OrleansException">The other is lost.</exception>
+    public static async Task<ClusterStandby> CopyAsync(
+        ClusterEntry entry, ClusterConnection connection, IFleetGrain fleet, ClusterServices services, string silo, IAsyncEnumerable<MirrorPiece> pieces,
+        Action<string, FormatException> refused, CancellationToken cancellationToken)
+    {
+        (ClusterReads reads, ClusterSession session) = Open(entry, connection, fleet, services, silo);
+        bool isFilled = false;
+        try
+        {
+            if (await MirrorCopy.FillAsync(reads.Mirror, pieces, refused, cancellationToken) is { } seed)
+            {
+                session.Seed(seed);
+            }
+
+            isFilled = true;
+        }
+        finally
+        {
+            if (!isFilled)
+            {
+                await session.StopAsync(letGo: false);
+            }
+        }
+
+        session.Start(seen: null, reports: false);
+        return new ClusterStandby(entry, reads, session) { IsCopy = true };
+    }
+
+    /// <summary>How far it is towards holding these kinds, and knowing how its server stands.</summary>
+    /// <remarks>A copy is as good as what it was taken from, unless the member has come back to that meanwhile.</remarks>
+    public MoveReadiness ReadinessFor(ImmutableArray<string> kinds)
+    {
+        int waiting = kinds.Count(kind => !Session.Follows(kind));
+        return new MoveReadiness(waiting == 0 && (IsCopy || Session.Health.ProbedAt is not null), waiting);
+    }
+
+    private static (ClusterReads Reads, ClusterSession Session) Open(ClusterEntry entry, ClusterConnection connection, IFleetGrain fleet, ClusterServices services, string silo)
     {
         var mirror = new ClusterMirror(entry.Name, services.Clock, services.Time, services.Mirror.BoundsFor(entry.Mirror));
         var reads = new ClusterReads(mirror, entry.Uid, services.Mirror.ResumeWithin, services.Time);
         var session = new ClusterSession(entry, connection, mirror, fleet, services, silo);
         reads.Attach(session);
-        session.Start(seen: null, reports: false);
-        return new ClusterStandby(entry, reads, session);
-    }
-
-    /// <summary>How far it is towards holding these kinds, and knowing how its server stands.</summary>
-    public MoveReadiness ReadinessFor(ImmutableArray<string> kinds)
-    {
-        int waiting = kinds.Count(kind => Session.StandingOf(kind) is not { State: MirrorState.Synced });
-        return new MoveReadiness(waiting == 0 && Session.Health.ProbedAt is not null, waiting);
+        return (reads, session);
     }
 }

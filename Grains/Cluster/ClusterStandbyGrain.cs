@@ -7,12 +7,18 @@ using Orleans.Runtime;
 namespace MultiCluster.Grains.Cluster;
 
 /// <summary>Has a mirror filled in this process, and lets it go when nobody comes for it.</summary>
-internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGrainFactory grains, ILogger<ClusterStandbyGrain> logger) : Grain, IClusterStandbyGrain
+internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGrainFactory grains, ILogger<ClusterStandbyGrain> logger) : Grain, IClusterStandbyGrain, IDisposable
 {
     // Whoever moves a cluster asks several times a second; who has not asked for this long has given up or is gone.
     private static readonly TimeSpan WaitsFor = TimeSpan.FromMinutes(1);
 
+    // A copy that breaks off is begun anew, for as long as somebody asks for it.
+    private static readonly TimeSpan CopyAgainAfter = TimeSpan.FromSeconds(2);
+
     private ClusterStandby? _standby;
+    private Task<ClusterStandby?>? _copying;
+    private CancellationTokenSource? _copyStop;
+    private long _copyEnded;
     private IGrainTimer? _giveUp;
 
     public async Task<MoveReadiness> PrepareAsync(StandbyOrder order)
@@ -29,11 +35,12 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
             _standby = null;   // its cluster came, and may have gone again: what that has now says nothing of this place
         }
 
-        if (_standby is { } other && (other.Entry.Uid != order.Entry.Uid || other.Entry.Generation != order.Entry.Generation))
+        if (_standby is { } other && (other.Entry.Uid != order.Entry.Uid || other.Entry.Generation != order.Entry.Generation || (order.Copies && !other.IsCopy)))
         {
             await LetGoAsync();
         }
 
+        GiveUpLater();
         if (_standby is null)
         {
             if (!services.Vault.TryOpen(order.Connection, out ClusterConnection? connection, out _))
@@ -41,21 +48,90 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
                 return new MoveReadiness(true, 0);   // whoever cannot read the credentials there cannot read them here: nothing to fill
             }
 
-            _standby = ClusterStandby.Start(order.Entry, connection, grains.GetGrain<IFleetGrain>(IFleetGrain.Key), services, RuntimeIdentity);
+            if (order.Copies)
+            {
+                if (await CopiedAsync(order, connection) is not { } copy)
+                {
+                    return new MoveReadiness(false, order.Kinds.Length);
+                }
+
+                _standby = copy;
+            }
+            else
+            {
+                _standby = ClusterStandby.Start(order.Entry, connection, Fleet, services, RuntimeIdentity);
+            }
+
             if (services.Clusters.Offer(_standby) is { } before)
             {
                 services.Clusters.LetEnd(before.Session);
             }
 
-            LogStarted(logger, order.Entry.Name, order.Kinds.Length);
+            LogStarted(logger, order.Entry.Name, order.Kinds.Length, order.Copies);
         }
 
-        _giveUp?.Dispose();
-        _giveUp = this.RegisterGrainTimer(GiveUpAsync, new GrainTimerCreationOptions(WaitsFor, Timeout.InfiniteTimeSpan) { KeepAlive = true });
         return _standby.ReadinessFor(order.Kinds);
     }
 
     public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken) => LetGoAsync().WaitAsync(cancellationToken);
+
+    private IFleetGrain Fleet => grains.GetGrain<IFleetGrain>(IFleetGrain.Key);
+
+    /// <summary>The copy, once it is whole; null until then. It is made beside the calls, which have a deadline.</summary>
+    private async Task<ClusterStandby?> CopiedAsync(StandbyOrder order, ClusterConnection connection)
+    {
+        if (_copying is null && (_copyEnded == 0 || services.Time.GetElapsedTime(_copyEnded) >= CopyAgainAfter))
+        {
+            _copyStop = new CancellationTokenSource();
+            _copying = CopyAsync(order, connection, _copyStop.Token);
+        }
+
+        if (_copying is not { IsCompleted: true } done)
+        {
+            return null;
+        }
+
+        _copying = null;
+        _copyEnded = services.Time.GetTimestamp();
+        _copyStop?.Dispose();
+        _copyStop = null;
+        ClusterStandby? copy = await done;
+        if (copy is not null && (copy.Entry.Uid != order.Entry.Uid || copy.Entry.Generation != order.Entry.Generation))
+        {
+            await copy.Session.StopAsync(letGo: false);
+            return null;
+        }
+
+        return copy;
+    }
+
+    private async Task<ClusterStandby?> CopyAsync(StandbyOrder order, ClusterConnection connection, CancellationToken stop)
+    {
+        string cluster = order.Entry.Name;
+        try
+        {
+            IAsyncEnumerable<MirrorPiece> pieces = grains.GetGrain<IClusterGrain>(cluster).CopyAsync(stop).WithBatchSize(MirrorCopy.UnderWay);
+            return await ClusterStandby.CopyAsync(
+                order.Entry, connection, Fleet, services, RuntimeIdentity, pieces, (kind, e) => LogRefused(logger, e, cluster, kind), stop);
+        }
+        catch (Exception e) when (!stop.IsCancellationRequested)
+        {
+            LogCopyFailed(logger, e, cluster);
+            return null;
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
+    private void GiveUpLater()
+    {
+        _giveUp?.Dispose();
+        _giveUp = this.RegisterGrainTimer(GiveUpAsync, new GrainTimerCreationOptions(WaitsFor, Timeout.InfiniteTimeSpan) { KeepAlive = true });
+    }
+
+    public void Dispose() => _copyStop?.Dispose();
 
     private Task GiveUpAsync(CancellationToken stop)
     {
@@ -65,6 +141,19 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
 
     private async Task LetGoAsync()
     {
+        if (_copying is { } copying)
+        {
+            await _copyStop!.CancelAsync();
+            _copying = null;
+            if (await copying is { } late)
+            {
+                await late.Session.StopAsync(letGo: false);
+            }
+
+            _copyStop.Dispose();
+            _copyStop = null;
+        }
+
         if (_standby is not { } standby)
         {
             return;
@@ -78,8 +167,14 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
         }
     }
 
-    [LoggerMessage(4220, LogLevel.Debug, "Cluster {Cluster}: a standby fills {Kinds} kinds here.", EventName = "StandbyStarted")]
-    private static partial void LogStarted(ILogger logger, string cluster, int kinds);
+    [LoggerMessage(4220, LogLevel.Debug, "Cluster {Cluster}: a standby fills {Kinds} kinds here; copied from the mirror that it stands by for: {Copied}.", EventName = "StandbyStarted")]
+    private static partial void LogStarted(ILogger logger, string cluster, int kinds, bool copied);
+
+    [LoggerMessage(4222, LogLevel.Warning, "Cluster {Cluster}: what its mirror holds could not be copied here; trying again while somebody waits for it.", EventName = "CopyFailed")]
+    private static partial void LogCopyFailed(ILogger logger, Exception exception, string cluster);
+
+    [LoggerMessage(4223, LogLevel.Warning, "Cluster {Cluster}: {Kind} did not fit into the mirror here and are listed anew.", EventName = "CopyRefused")]
+    private static partial void LogRefused(ILogger logger, Exception exception, string cluster, string kind);
 
     [LoggerMessage(4221, LogLevel.Debug, "Cluster {Cluster}: its grain did not come; the standby is let go.", EventName = "StandbyLetGo")]
     private static partial void LogLetGo(ILogger logger, string cluster);

@@ -48,6 +48,10 @@ internal sealed partial class HealthMonitor
     /// <remarks>Only before <see cref="RunAsync"/>.</remarks>
     public void Seed(ProbeResult probe, string version) => Take(probe, version);
 
+    /// <summary>Goes on from what another has found. The first probe comes at once all the same.</summary>
+    /// <remarks>Only before <see cref="RunAsync"/>.</remarks>
+    public void Begin(HealthState state, string version) => Volatile.Write(ref _current, new HealthView(state, version, null));
+
     /// <summary>Probes until stopped.</summary>
     public async Task RunAsync(CancellationToken stop)
     {

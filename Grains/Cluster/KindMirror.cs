@@ -25,7 +25,7 @@ internal sealed partial class KindMirror
     private readonly Action? _changed;
     private readonly KindTable _table;
     private Run? _run;
-    private Past _past = new();
+    private Past _past;
     private bool _vanished;
     private ReflectorStatus _counted = Idle;
 
@@ -35,13 +35,15 @@ internal sealed partial class KindMirror
     /// <param name="type">The kind.</param>
     /// <param name="hidesValues">Whether only metadata may be taken over, as of secrets.</param>
     /// <param name="changed">Called with every change, on the reflector's thread.</param>
-    public KindMirror(MirrorParts parts, ResourceType type, bool hidesValues, Action? changed)
+    /// <param name="heardAt">When the objects that are in the mirror already were last heard of; null without any.</param>
+    public KindMirror(MirrorParts parts, ResourceType type, bool hidesValues, Action? changed, DateTimeOffset? heardAt = null)
     {
         _parts = parts;
         _changed = changed;
         Type = type;
         HidesValues = hidesValues;
         _table = parts.Mirror.AddKind(type);
+        _past = new Past { HasObjects = _table.IsSynced, HeardAt = heardAt };
     }
 
     public ResourceType Type { get; }

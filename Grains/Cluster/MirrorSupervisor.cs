@@ -69,6 +69,19 @@ internal sealed partial class MirrorSupervisor
     /// <summary>Called after every look at the kinds, on the loop's thread.</summary>
     public Action? Looked { get; init; }
 
+    /// <summary>Begins with what another has mirrored, before discovery was read. Only before <see cref="RunAsync"/>.</summary>
+    public void Seed(MirrorSeed seed)
+    {
+        SelectedKinds chosen = KindSelection.Choose(seed.Surface.Resources, _scope, _parts.Options.DenyList);
+        Publish(new MirrorView
+        {
+            Surface = seed.Surface,
+            Mirrored = chosen.Mirrored.ToImmutableSortedDictionary(
+                type => type.GroupResource, type => Make(type, _scope, seed.HeardAt.GetValueOrDefault(type.GroupResource)), StringComparer.Ordinal),
+            LeftOut = chosen.LeftOut.ToImmutableSortedDictionary(type => type.GroupResource, type => type, StringComparer.Ordinal),
+        });
+    }
+
     /// <summary>Mirrors another set of kinds from now on.</summary>
     public void SetScope(MirrorScope scope)
     {
@@ -271,8 +284,7 @@ internal sealed partial class MirrorSupervisor
         {
             if (!next.ContainsKey(type.GroupResource))
             {
-                bool announcesKinds = type.GroupResource is "customresourcedefinitions.apiextensions.k8s.io" or "apiservices.apiregistration.k8s.io";
-                var kind = new KindMirror(_parts, type, HidesValues(type, scope), announcesKinds ? LookAgain : null);
+                KindMirror kind = Make(type, scope);
                 kind.Start();
                 next.Add(type.GroupResource, kind);
                 LogKindAdded(_parts.Logger, _parts.Cluster, type.GroupResource);
@@ -292,6 +304,12 @@ internal sealed partial class MirrorSupervisor
     // forgot to name would look like the loss of every custom resource, so it must persist in it.
     private bool IsGone(KindMirror kind, DateTimeOffset now)
         => now - kind.MissingSince >= (kind.Status.Vanished ? _parts.Options.VanishedAfter : 10 * _parts.Options.VanishedAfter);
+
+    private KindMirror Make(ResourceType type, MirrorScope scope, DateTimeOffset? heardAt = null)
+    {
+        bool announcesKinds = type.GroupResource is "customresourcedefinitions.apiextensions.k8s.io" or "apiservices.apiregistration.k8s.io";
+        return new KindMirror(_parts, type, HidesValues(type, scope), announcesKinds ? LookAgain : null, heardAt);
+    }
 
     private static bool HidesValues(ResourceType type, MirrorScope scope) => type is { Group: "", Plural: "secrets" } && !scope.SecretData;
 

@@ -17,6 +17,9 @@ internal sealed partial class ClusterMover(LocalClusters clusters, IGrainFactory
     // A call that is not answered within this is lost; the move is given up or goes on without.
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(5);
 
+    // From one memory to another: a million objects take less.
+    private static readonly TimeSpan CopyWithin = TimeSpan.FromSeconds(30);
+
     /// <summary>Moves it.</summary>
     /// <param name="cluster">Its name.</param>
     /// <param name="target">Where to.</param>
@@ -31,10 +34,16 @@ internal sealed partial class ClusterMover(LocalClusters clusters, IGrainFactory
         try
         {
             IClusterGrain grain = grains.GetGrain<IClusterGrain>(cluster);
-            bool isFilled = await FillAsync(grain, $"{cluster}@{target.ToParsableString()}", fillWithin, stop);
-            if (!isFilled && !moveUnfilled)
+            string standby = $"{cluster}@{target.ToParsableString()}";
+            if (!await FillAsync(grain, standby, fillWithin, copies: false, stop))
             {
-                return false;
+                if (!moveUnfilled)
+                {
+                    return false;
+                }
+
+                // The member does not give it out in time: what is known here is better than nothing.
+                await FillAsync(grain, standby, CopyWithin, copies: true, stop);
             }
 
             await grain.AsReference<IGrainManagementExtension>().MigrateOnIdle(stop).AsTask().WaitAsync(CallTimeout, time, stop);
@@ -51,12 +60,12 @@ internal sealed partial class ClusterMover(LocalClusters clusters, IGrainFactory
         }
     }
 
-    private async Task<bool> FillAsync(IClusterGrain grain, string standby, TimeSpan within, CancellationToken stop)
+    private async Task<bool> FillAsync(IClusterGrain grain, string standby, TimeSpan within, bool copies, CancellationToken stop)
     {
         long start = time.GetTimestamp();
         while (true)
         {
-            MoveReadiness readiness = await grain.PrepareMoveAsync(standby).WaitAsync(CallTimeout, time, stop);
+            MoveReadiness readiness = await grain.PrepareMoveAsync(standby, copies).WaitAsync(CallTimeout, time, stop);
             if (readiness.IsReady)
             {
                 return true;

@@ -79,7 +79,9 @@ internal sealed class MirroredCluster : IClusterGrain, IClusterReadSource
     public IAsyncEnumerable<ClusterWatchBatch> WatchAsync(ClusterWatchRequest request, CancellationToken cancellationToken) =>
         _reader.WatchAsync(request, cancellationToken);
 
-    public Task<MoveReadiness> PrepareMoveAsync(string standby) => throw new NotSupportedException();
+    public Task<MoveReadiness> PrepareMoveAsync(string standby, bool copies = false) => throw new NotSupportedException();
+
+    public IAsyncEnumerable<MirrorPiece> CopyAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<ClusterKinds> GetKindsAsync() => throw new NotSupportedException();
 

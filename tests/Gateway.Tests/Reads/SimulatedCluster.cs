@@ -165,7 +165,9 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
         }
     }
 
-    public Task<MoveReadiness> PrepareMoveAsync(string standby) => throw new NotSupportedException();
+    public Task<MoveReadiness> PrepareMoveAsync(string standby, bool copies = false) => throw new NotSupportedException();
+
+    public IAsyncEnumerable<MirrorPiece> CopyAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<ClusterKinds> GetKindsAsync() => Task.FromResult(new ClusterKinds
     {

@@ -1,7 +1,10 @@
 using MultiCluster.Clusters;
 using MultiCluster.Grains.Cluster;
+using MultiCluster.Grains.Mirror;
 using MultiCluster.Reads;
+using MultiCluster.Simulator.Faults;
 using MultiCluster.Simulator.Hosting;
+using MultiCluster.Simulator.Seeding;
 
 namespace MultiCluster.Grains.Tests.Cluster;
 
@@ -91,19 +94,81 @@ public sealed class StandbyTests
     }
 
     [Fact]
-    public async Task Prepare_MemberIsDown_IsReadyOnceThatIsKnown()
+    public async Task Move_MemberIsDown_ItsObjectsMoveAlong_AndItIsFollowedAgainWhenItIsBack()
     {
         await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        member.Objects.SeedPods(new PodSeed(300));
+        member.Objects.Create(Settings);
+        member.Objects.Create("""{"apiVersion":"v1","kind":"Secret","metadata":{"name":"key","namespace":"shop"},"data":{"password":"aHVudGVyMg=="}}""");
         await using FleetHost host = await FleetHost.StartAsync();
-        await host.RegisterAsync("eu-1", member);
+        await host.RegisterAsync("eu-1", member, mirror: new MirrorScope { Include = ["*", "secrets"] });
         await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
         await member.StopListeningAsync();
-        await host.UntilAsync("eu-1", summary => summary.Phase == ClusterPhase.Offline);
+        ClusterSummary before = await host.UntilAsync("eu-1", summary => summary.Phase == ClusterPhase.Offline);
+        ClusterPage pods = await host.ListAsync("eu-1", "pods");
 
         await UntilReadyAsync(host, "eu-1");
         await host.LoseAsync("eu-1");
 
-        await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Offline);
+        // The first answer at the new place: all there was, and how old it is.
+        ClusterPage moved = await host.ListAsync("eu-1", "pods");
+        Assert.Equal((CoverageState.Offline, 300), (moved.Coverage.State, moved.Rows.Length));
+        Assert.Equal(pods.Rows.ToArray(), moved.Rows.ToArray());
+        Assert.Equal(pods.Payload.ToArray(), moved.Payload.ToArray());
+        Assert.True(moved.Coverage.Age >= pods.Coverage.Age, $"{moved.Coverage.Age} after {pods.Coverage.Age}");
+        Assert.DoesNotContain("aHVudGVyMg", FleetHost.JsonOf(await host.ListAsync("eu-1", "secrets"), "key"), StringComparison.Ordinal);
+        ClusterSummary after = await host.UntilAsync("eu-1", summary => summary.Phase == ClusterPhase.Offline);
+        Assert.Equal((before.Objects, before.Kinds, before.Version), (after.Objects, after.Kinds, after.Version));
+        Assert.True((after.Since - before.Since).Duration() < TimeSpan.FromMilliseconds(50), $"Offline since {before.Since}, now since {after.Since}.");
+
+        await using var watch = new WatchReader(host, "eu-1", "configmaps", host.Clock.Now());
+        member.Objects.Create(Settings.Replace("settings", "later", StringComparison.Ordinal));
+        await member.StartListeningAsync();
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0 });
+        await watch.UntilAsync(seen => seen.Changes.Count > 0);
+        Assert.Contains("later", Assert.Single(watch.Changes), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Move_MemberDoesNotGiveItsObjectsOut_WhatIsKnownIsCopied()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        member.Objects.Create(Settings);
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+        using IDisposable lists = member.Faults.Add(new Fault(FaultKind.Silence) { Verb = "list" });
+        using IDisposable watches = member.Faults.Add(new Fault(FaultKind.Silence) { Verb = "watch" });
+
+        Assert.False((await host.Cluster("eu-1").PrepareMoveAsync("eu-1@here")).IsReady);
+        await UntilReadyAsync(host, "eu-1", copies: true);
+        await host.LoseAsync("eu-1");
+
+        ClusterPage page = await host.ListAsync("eu-1", "configmaps");
+        Assert.Contains("settings", FleetHost.NamesOf(page));
+        Assert.Equal(CoverageState.Ok, page.Coverage.State);   // heard of a moment ago
+    }
+
+    [Fact]
+    public async Task Copy_NotEverythingFits_TheKindIsReadAnewAndTheOthersAreThere()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        member.Objects.SeedPods(new PodSeed(2_000));
+        member.Objects.Create(Settings);
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+        List<MirrorPiece> pieces = await host.Cluster("eu-1").CopyAsync(CancellationToken.None).ToListAsync();
+        Assert.True(pieces.Count(p => p.GroupResource == "pods") > 1);
+
+        var mirror = new ClusterMirror("eu-1", host.Clock, TimeProvider.System, new MirrorBounds { ByteBudget = 200_000 });
+        List<string> refused = [];
+        MirrorSeed? seed = await MirrorCopy.FillAsync(mirror, pieces.ToAsyncEnumerable(), (kind, _) => refused.Add(kind), CancellationToken.None);
+
+        Assert.Equal(["pods"], refused);
+        Assert.False(seed!.HeardAt.ContainsKey("pods"));
+        Assert.True(mirror.TryGetKind("pods", out KindTable? pods) && pods is { IsSynced: false, ObjectCount: 0 });
+        Assert.NotNull(mirror.SnapshotOf("configmaps")!.Get("shop", "settings"));
     }
 
     [Fact]
@@ -146,10 +211,10 @@ public sealed class StandbyTests
         }
     }
 
-    private static async Task UntilReadyAsync(FleetHost host, string cluster)
+    private static async Task UntilReadyAsync(FleetHost host, string cluster, bool copies = false)
     {
         using var deadline = new CancellationTokenSource(FleetHost.Patience);
-        while (!(await host.Cluster(cluster).PrepareMoveAsync($"{cluster}@here").WaitAsync(deadline.Token)).IsReady)
+        while (!(await host.Cluster(cluster).PrepareMoveAsync($"{cluster}@here", copies).WaitAsync(deadline.Token)).IsReady)
         {
             await Task.Yield();
         }

@@ -94,7 +94,44 @@ public sealed class SeveralSilosTests
             FleetPage page = await fleet.Reader.ListAsync(new FleetQuery { Objects = Maps }, CancellationToken.None);
             Assert.Equal(CoverageState.Ok, Assert.Single(page.Coverage).State);
             Assert.Single(page.Items);
+
+            // Where the old place must go, what it knows goes with the cluster.
+            Assert.True(await MoverOf(from).MoveAsync("eu-1", to.SiloAddress, TimeSpan.FromSeconds(1), moveUnfilled: true, CancellationToken.None), fleet.Log);
+            page = await fleet.Reader.ListAsync(new FleetQuery { Objects = Maps }, CancellationToken.None);
+            Assert.Single(page.Items);
+            Assert.Equal(to.SiloAddress, Places(fleet, "eu-1").From.SiloAddress);
         }
+    }
+
+    [Fact]
+    public async Task Move_MemberIsAway_ItsObjectsGoAlong_AndAnOpenWatchGoesOnWhenItIsBack()
+    {
+        await using SimulatedCluster member = await StartAsync();
+        member.Objects.SeedPods(new PodSeed(3_000));
+        Put(member, "a");
+        await using MovingFleet fleet = await MovingFleet.StartAsync(silos: 2);
+        await fleet.JoinAsync("eu-1", member, "configmaps", "pods");
+        await UntilAsync(fleet, CoverageState.Ok, 3_000);
+        await using var watch = new Follower(fleet, Maps);
+        await watch.UntilAsync(w => w.IsPresent && w.Events.Count == 1);
+        await member.StopListeningAsync();
+        await UntilAsync(fleet, CoverageState.Offline, 3_000);
+
+        for (int round = 0; round < 2; round++)
+        {
+            (InProcessSiloHandle from, InProcessSiloHandle to) = Places(fleet, "eu-1");
+            Assert.True(await MoverOf(from).MoveAsync("eu-1", to.SiloAddress, MovingFleet.Patience, moveUnfilled: false, CancellationToken.None), fleet.Log);
+            FleetCounts counts = await fleet.Reader.CountAsync(new FleetCountQuery { Objects = new ObjectQuery { Kind = "pods" } }, CancellationToken.None);
+            Assert.Equal((3_000, CoverageState.Offline), (counts.Total, Assert.Single(counts.Coverage).State));
+            Assert.Equal(to.SiloAddress, Places(fleet, "eu-1").From.SiloAddress);
+        }
+
+        Put(member, "b");
+        await member.StartListeningAsync();
+        string[] truth = Truth(member, ["a", "b"]);
+        await watch.UntilAsync(w => w.Held.SequenceEqual(truth));
+        Assert.Equal(2, watch.Events.Count);
+        await UntilAsync(fleet, CoverageState.Ok, 3_000);
     }
 
     [Fact]
@@ -237,6 +274,16 @@ public sealed class SeveralSilosTests
         }
 
         Assert.Equal(pods, told);
+    }
+
+    private static async Task UntilAsync(MovingFleet fleet, CoverageState state, int pods)
+    {
+        using var deadline = new CancellationTokenSource(MovingFleet.Patience);
+        while (await fleet.Reader.CountAsync(new FleetCountQuery { Objects = new ObjectQuery { Kind = "pods" } }, deadline.Token) is var counts
+            && (counts.Total != pods || counts.Coverage.Any(c => c.State != state)))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, deadline.Token);
+        }
     }
 
     private static ClusterMover MoverOf(InProcessSiloHandle silo) => new(

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using MultiCluster.Clusters;
 using MultiCluster.Reads;
 using Orleans.Runtime;
+using Orleans.Runtime.Messaging;
 
 namespace MultiCluster.Gateway.Reads;
 
@@ -163,8 +164,8 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
         Fault = new ClusterFault(MovingFault, "The part of this service that held the cluster was lost or restarted; another takes it over and reads it anew. Ask again in a few seconds."),
     };
 
-    /// <summary>Whether it says that the silo of a grain is lost, or that its activation ended under the call.</summary>
-    private static bool IsLoss(Exception error) => error is OrleansMessageRejectionException or EnumerationAbortedException;
+    /// <summary>Whether it says that the silo of a grain, or the one on the way to it, is lost, or that its activation ended under the call.</summary>
+    private static bool IsLoss(Exception error) => error is OrleansMessageRejectionException or ConnectionFailedException or EnumerationAbortedException;
 
     /// <summary>Coverage of a cluster that did not answer in time.</summary>
     public static ClusterCoverage TimedOut(string cluster) => new()

@@ -8,7 +8,8 @@ namespace MultiCluster.Cluster.Tests;
 /// <param name="AnsweredAt">When the answer was there.</param>
 /// <param name="Total">Pods.</param>
 /// <param name="States">What the answer says of each cluster, such as <c>ok</c> or <c>syncing</c>.</param>
-internal sealed record FleetAnswer(TimeSpan AskedAt, TimeSpan AnsweredAt, long Total, IReadOnlyDictionary<string, string> States)
+/// <param name="Failures">The coverage of clusters that it calls failed, in full.</param>
+internal sealed record FleetAnswer(TimeSpan AskedAt, TimeSpan AnsweredAt, long Total, IReadOnlyDictionary<string, string> States, IReadOnlyList<string> Failures)
 {
     /// <summary>Clusters that it does not cover as they are now.</summary>
     public IReadOnlyList<string> NotFresh { get; } = [.. States.Where(s => s.Value != "ok").Select(s => s.Key)];
@@ -30,6 +31,7 @@ internal sealed record FleetAnswer(TimeSpan AskedAt, TimeSpan AnsweredAt, long T
             TimeProvider.System.GetElapsedTime(start),
             body.GetProperty("total").GetInt64(),
             body.GetProperty("coverage").EnumerateArray()
-                .ToDictionary(c => c.GetProperty("cluster").GetString()!, c => c.GetProperty("state").GetString()!, StringComparer.Ordinal));
+                .ToDictionary(c => c.GetProperty("cluster").GetString()!, c => c.GetProperty("state").GetString()!, StringComparer.Ordinal),
+            [.. body.GetProperty("coverage").EnumerateArray().Where(c => c.GetProperty("state").GetString() == "failed").Select(c => c.GetRawText())]);
     }
 }

@@ -166,3 +166,16 @@ namespace Orleans.Storage
         }
     }
 }
+
+namespace Orleans.Runtime.Messaging
+{
+    /// <summary>There is no connection to the silo that a call must go through. Never thrown here, where no call leaves the process.</summary>
+    [GenerateSerializer]
+    public class ConnectionFailedException : OrleansException
+    {
+        /// <summary>With a message.</summary>
+        public ConnectionFailedException(string message) : base(message)
+        {
+        }
+    }
+}

@@ -41,8 +41,9 @@ internal sealed class EngineSetup : IAsyncDisposable
     private const int MissedProbes = 2;
 
     // Two silos must agree that another is dead, one where no more than two are alive. Where two of three are killed at once, the one that is
-    // left has to see by the table that it is alone: after three of these.
+    // left has to see by the table that it is alone: after three of these, and when it looks. Until then it asks the one by way of the other, in vain.
     private static readonly TimeSpan AliveEvery = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(3);
 
     // A gateway goes on asking a hung silo until it reads that others have declared it dead.
     private static readonly TimeSpan SiloListAge = TimeSpan.FromSeconds(2);
@@ -208,6 +209,7 @@ internal sealed class EngineSetup : IAsyncDisposable
             o.MaxProbeTimeout = MaxProbeTimeout;
             o.NumMissedProbesLimit = MissedProbes;
             o.IAmAliveTablePublishTimeout = AliveEvery;
+            o.TableRefreshTimeout = LookEvery;
         });
         silo.Configure<SiloMessagingOptions>(o =>
         {

@@ -238,6 +238,44 @@ public sealed class FleetWatchTests
         Assert.Contains(watch.Coverage, c => c is { Cluster: "c0001", State: CoverageState.Timeout });
     }
 
+    [Fact]
+    public async Task Watch_SiloOfAClusterHangs_SaysSoAfterThreeSeconds_AndGoesOnWhenItIsBack()
+    {
+        var time = new ManualTimeProvider();
+        time.Advance(TimeSpan.FromDays(1));   // a watch takes the first moment of a machine for none
+        using var fleet = new SimulatedFleet(time, clusters: 2);
+        await using var watch = new WatchReader(fleet, Query());
+        await watch.ReadUntilAsync(b => b.InitialEnd);
+        (fleet["c0001"].IsMute, fleet["c0001"].Hangs) = (true, true);
+
+        // What was under way when it fell silent may count as its last word.
+        Task<FleetWatchBatch> told = watch.ReadUntilAsync(b => b.Coverage.Any(c => c is { Cluster: "c0001", State: CoverageState.Timeout }));
+        TimeSpan waited = await AdvanceUntilAsync(told);
+        Assert.InRange(waited, TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(5));
+        Assert.DoesNotContain(watch.Coverage, c => c is { Cluster: "c0000", State: CoverageState.Timeout });
+
+        (fleet["c0001"].IsMute, fleet["c0001"].Hangs) = (false, false);
+        fleet["c0001"].Put(Maps, "n", "later");
+        await AdvanceUntilAsync(watch.ReadUntilAsync(_ => watch.Seen.Contains("+c0001/n/later")));
+        Assert.Single(watch.Seen);
+
+        async Task<TimeSpan> AdvanceUntilAsync(Task done)
+        {
+            TimeSpan step = TimeSpan.FromMilliseconds(100);
+            TimeSpan passed = TimeSpan.Zero;
+            for (; !done.IsCompleted; passed += step)
+            {
+                Assert.True(passed < TimeSpan.FromMinutes(2), $"Two minutes later the watch has seen {string.Join(' ', watch.Seen)} and {string.Join(' ', watch.Coverage)}.");
+                time.Advance(step);
+                fleet.Progress();
+                await Task.WhenAny(done, Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, CancellationToken.None));
+            }
+
+            await done;
+            return passed;
+        }
+    }
+
     [Theory]
     [InlineData("abc")]
     [InlineData("-1")]

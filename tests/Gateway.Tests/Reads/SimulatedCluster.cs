@@ -67,6 +67,9 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
     /// <summary>Set to let every read hang until it is cancelled.</summary>
     public bool Hangs { get; set; }
 
+    /// <summary>Set to let open watches say nothing more, not even that nothing happens, as when their silo hangs.</summary>
+    public bool IsMute { get; set; }
+
     /// <summary>Set to let every read fail.</summary>
     public bool Breaks { get; set; }
 
@@ -157,6 +160,11 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
         CancellationTokenSource streams = _streams;
         await foreach (ClusterWatchBatch batch in _reader.WatchAsync(request, cancellationToken).WithCancellation(cancellationToken))
         {
+            if (IsMute)
+            {
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+            }
+
             yield return batch;
             if (streams.IsCancellationRequested)
             {

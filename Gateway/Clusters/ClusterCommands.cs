@@ -188,7 +188,16 @@ public sealed partial class ClusterCommands
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         ClusterDescription description = await _reads.AskAsync(
             name, (grain, _) => grain.DescribeAsync(), coverage => DescribeWithout(name, coverage.Fault!), either.Token, cancellationToken);
-        return description.Cluster is null ? throw NotFound(name) : description;
+        if (description.Cluster is not { } cluster)
+        {
+            throw NotFound(name);
+        }
+
+        // A grain that has just come to another silo has reported nothing yet, and what the list of clusters says of a loss holds here as well.
+        ClusterSummary? seen = _fleet.Current.Clusters.TryGetValue(name, out ClusterEntry? entry) && entry.Uid == cluster.Uid ? entry.Summary : null;
+        return cluster.Summary is null || (cluster.Enabled && seen?.Fault?.Kind == LostClusters.ResyncingFault)
+            ? description with { Cluster = cluster with { Summary = seen } }
+            : description;
     }
 
     /// <summary>What is known of a cluster whose grain does not answer: its registration, and why there is no more.</summary>

@@ -16,7 +16,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     public const string MovingFault = "Moving";
 
     // Whoever lost its silo lives elsewhere a moment after the loss is known; before, every try ends the same way.
-    private const int MostTries = 3;
+    private const int MostTries = 5;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
     // A question that was under way to a silo when that was lost is answered by nobody, and nobody says so. A mirror answers within
@@ -64,7 +64,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
             }
             catch (Exception e)
             {
-                LogCallFailed(logger, IsLoss(e) ? null : e, cluster);   // where it was lost on the way is no news, and its stack is ours
+                LogCallFailed(logger, IsLoss(e) ? LogLevel.Debug : LogLevel.Warning, e, cluster);   // a lost silo is told of once, by the pulse
                 return failed(CoverageOf(e, cluster));
             }
 
@@ -165,7 +165,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     };
 
     /// <summary>Whether it says that the silo of a grain, or the one on the way to it, is lost, or that its activation ended under the call.</summary>
-    private static bool IsLoss(Exception error) => error is OrleansMessageRejectionException or ConnectionFailedException or EnumerationAbortedException;
+    public static bool IsLoss(Exception error) => error is OrleansMessageRejectionException or ConnectionFailedException or EnumerationAbortedException;
 
     /// <summary>Coverage of a cluster that did not answer in time.</summary>
     public static ClusterCoverage TimedOut(string cluster) => new()
@@ -191,6 +191,6 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
         Fault = new ClusterFault("Unavailable", "This service could not reach its own part for the cluster; that usually passes within seconds. Ask again."),
     };
 
-    [LoggerMessage(5102, LogLevel.Warning, "Cluster {Cluster}: its grain failed to answer a read; the answer goes on without it.", EventName = "ClusterReadFailed")]
-    private static partial void LogCallFailed(ILogger logger, Exception? error, string cluster);
+    [LoggerMessage(EventId = 5102, Message = "Cluster {Cluster}: its grain failed to answer a read; the answer goes on without it.", EventName = "ClusterReadFailed")]
+    private static partial void LogCallFailed(ILogger logger, LogLevel level, Exception error, string cluster);
 }

@@ -35,6 +35,9 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
     /// <summary>Whether the grain did not know its cluster yet, of which the fleet knew: it is asked again.</summary>
     public bool IsTooEarly { get; set; }
 
+    /// <summary>The silo of which its stream was given up because that is lost; another loss is of another.</summary>
+    public string? LostSilo { get; set; }
+
     /// <summary>Whether it has come to its end.</summary>
     public bool IsEnded { get; set; }
 
@@ -50,9 +53,13 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
     private CancellationTokenSource? _attempt;
     private bool _leave;
     private long _silentSince;
+    private long _quietSince;
 
     /// <summary>Since when the pump waits for the grain; 0 while it does not.</summary>
     public long SilentSince => Volatile.Read(ref _silentSince);
+
+    /// <summary>When the last news was passed on, over all streams; before the first, when the pump began. It means something only while <see cref="SilentSince"/> does.</summary>
+    public long QuietSince => Volatile.Read(ref _quietSince);
 
     /// <summary>Asks the cluster to take leave: everything that matches comes out as deleted.</summary>
     public void Leave()
@@ -81,6 +88,7 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
         bool isPresent = since is not null;
         TimeSpan backoff = SubscriptionContext.FirstBackoff;
         bool hasMoved = false;
+        Volatile.Write(ref _quietSince, context.Time.GetTimestamp());
         while (true)
         {
             long asked = context.Clock.Now();
@@ -119,6 +127,7 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
                         ClusterWatchBatch batch = stream.Current;
                         (backoff, hasMoved) = (SubscriptionContext.FirstBackoff, false);
                         await context.DeliverAsync(new SubscriptionNews(this, batch, batch.Through, null), stop);
+                        Volatile.Write(ref _quietSince, context.Time.GetTimestamp());
                         if (batch.End != WatchEnd.None)
                         {
                             return;

@@ -63,7 +63,7 @@ public sealed partial class FleetView : BackgroundService
 
     private readonly Lock _gate = new();
     private FleetSnapshot _heard = FleetSnapshot.Empty;   // what the fleet has said; under _gate
-    private LostClusters _lost = LostClusters.None;
+    private readonly LostClusters _lost = new();            // under _gate
     private FleetSnapshot _current = FleetSnapshot.Empty;   // the same, with what has been lost since
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -204,11 +204,20 @@ public sealed partial class FleetView : BackgroundService
     internal void Apply(FleetChange change)
     {
         _clock.Observe(change.Through);
-        Change(() => _heard = Merge(_heard, change));
+        Change(() =>
+        {
+            DateTimeOffset now = _time.GetUtcNow();
+            foreach (ClusterEntry entry in change.Clusters)
+            {
+                _lost.Note(_heard.Clusters.GetValueOrDefault(entry.Name), entry, now);
+            }
+
+            _heard = Merge(_heard, change);
+        });
     }
 
-    /// <summary>Shows the clusters of these silos as lost until they are heard of from another silo, or this is called without theirs.</summary>
-    internal void ShowLost(ImmutableDictionary<string, LostSilo> silos) => Change(() => _lost = new LostClusters(silos));
+    /// <summary>Shows the clusters of these silos as lost until they are heard of from another silo and in step there, or this is called without theirs.</summary>
+    internal void ShowLost(ImmutableDictionary<string, LostSilo> silos) => Change(() => _lost.Lose(silos));
 
     private void Change(Action change)
     {
@@ -216,7 +225,7 @@ public sealed partial class FleetView : BackgroundService
         lock (_gate)
         {
             change();
-            Volatile.Write(ref _current, _lost.ShowIn(_heard, _current));
+            Volatile.Write(ref _current, _lost.ShowIn(_heard, _current, _time.GetUtcNow()));
             changed = _changed;
             _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }

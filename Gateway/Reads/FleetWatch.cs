@@ -36,6 +36,7 @@ internal sealed class FleetWatch : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<string, ClusterSubscription> _subscriptions = new(StringComparer.Ordinal);
     private readonly List<Task> _pumps = [];
+    private readonly TimeSpan _askAgain;
     private readonly TimeSpan _silence;
     private readonly List<FleetEvent> _events = [];
     private readonly List<ClusterCoverage> _coverage = [];
@@ -58,7 +59,8 @@ internal sealed class FleetWatch : IAsyncDisposable
 
         // A progress message per cluster and second is nothing for ten clusters and a load for thousands.
         TimeSpan progress = TimeSpan.FromSeconds(Math.Clamp(view.Current.Clusters.Count / 100.0, 1, Math.Min(10, query.BookmarkEvery.TotalSeconds)));
-        _silence = (2 * progress) + TimeSpan.FromSeconds(1);   // its silo hangs, or the one on the way to it; asking again costs little
+        _askAgain = 2 * progress;   // its silo hangs, or the one on the way to it; asking again costs little
+        _silence = _askAgain + TimeSpan.FromSeconds(1);
         _context = new SubscriptionContext(calls, clock, time, query, progress, logger);
     }
 
@@ -181,6 +183,13 @@ internal sealed class FleetWatch : IAsyncDisposable
             {
                 BeginLeave(subscription, entry.SelectionChangedAt);
                 subscription.Leave();
+            }
+            else if (entry.Summary is { Fault.Kind: ClusterCalls.MovingFault, Silo: var lost } && subscription.LostSilo != lost)
+            {
+                // A stream from a silo that is lost only falls silent; in a large fleet that takes longer to notice than what is known here.
+                subscription.LostSilo = lost;
+                Tell(subscription, ClusterCalls.Moving(subscription.Cluster));
+                subscription.Interrupt();
             }
         }
     }
@@ -361,10 +370,18 @@ internal sealed class FleetWatch : IAsyncDisposable
             {
                 Expire($"Cluster {subscription.Cluster} left, and which objects went with it can no longer be told.");
             }
-            else if (subscription.SilentSince is > 0 and var silent && _time.GetElapsedTime(silent) > _silence)
+            else if (subscription.SilentSince is > 0 and var silent)
             {
-                Tell(subscription, ClusterCalls.Silent(subscription.Cluster));
-                subscription.Interrupt();
+                // The silo on the way may be the one that is lost: asked again first, and called silent if that does not help either.
+                if (_time.GetElapsedTime(subscription.QuietSince) > _silence && subscription.Told?.Fault?.Kind != ClusterCalls.MovingFault)
+                {
+                    Tell(subscription, ClusterCalls.Silent(subscription.Cluster));
+                }
+
+                if (_time.GetElapsedTime(silent) > (subscription.IsPresent ? _askAgain : _silence))
+                {
+                    subscription.Interrupt();
+                }
             }
         }
     }

@@ -9,29 +9,79 @@ namespace MultiCluster.Gateway.Reads;
 /// <param name="Since">Since when.</param>
 internal sealed record LostSilo(ClusterFault Fault, DateTimeOffset Since);
 
-/// <summary>The silos that are lost, and what the fleet looks like without them. Immutable.</summary>
-/// <param name="silos">By name, as in <see cref="ClusterSummary.Silo"/>.</param>
-internal sealed class LostClusters(ImmutableDictionary<string, LostSilo> silos)
+/// <summary>The clusters whose silos are lost, or were, and what the fleet looks like meanwhile.</summary>
+/// <remarks>
+/// Until another silo has a cluster, the fleet holds what the lost one has said last; and when one has it, that says <c>Online</c> as soon as the
+/// server answers, with an empty mirror. Both would pass for a cluster that is well. Not thread-safe.
+/// </remarks>
+internal sealed class LostClusters
 {
-    public static readonly LostClusters None = new([]);
+    /// <summary>Kind of the fault of a cluster that another silo has taken over and reads anew.</summary>
+    public const string ResyncingFault = "Resyncing";
 
-    /// <summary>The fleet as it was heard of, with every cluster whose last word came from a lost silo as pending.</summary>
+    // Whatever has not come into step by then has troubles of its own, and its own report says which.
+    private static readonly TimeSpan MostResyncing = TimeSpan.FromMinutes(2);
+
+    private static readonly ClusterFault Resyncing = new(
+        ResyncingFault, "The part of this service that held the cluster was lost; another has taken it over and reads it anew. Answers say what they lack until it is done.");
+
+    private readonly Dictionary<string, DateTimeOffset> _resyncing = new(StringComparer.Ordinal);
+    private ImmutableDictionary<string, LostSilo> _silos = [];
+
+    /// <summary>These silos are lost, and no others.</summary>
+    /// <param name="silos">By name, as in <see cref="ClusterSummary.Silo"/>.</param>
+    public void Lose(ImmutableDictionary<string, LostSilo> silos) => _silos = silos;
+
+    /// <summary>Takes note of a cluster that has reported from another silo than before and is not in step there: the one before is lost, whether or not that was noticed.</summary>
+    public void Note(ClusterEntry? before, ClusterEntry now, DateTimeOffset at)
+    {
+        if (before?.Summary is { Silo.Length: > 0 } last && before.Uid == now.Uid && now.Summary is { } summary && summary.Silo != last.Silo && !IsInStep(summary))
+        {
+            _resyncing.TryAdd(now.Name, at);
+        }
+    }
+
+    /// <summary>The fleet as it was heard of, with every cluster as pending whose silo is lost, or that is read anew because it was.</summary>
     /// <param name="heard">What the fleet has said.</param>
     /// <param name="before">What was shown last: an entry that has not changed stays the same object, since watches tell changes by that.</param>
-    public FleetSnapshot ShowIn(FleetSnapshot heard, FleetSnapshot before)
+    /// <param name="at">Present time.</param>
+    public FleetSnapshot ShowIn(FleetSnapshot heard, FleetSnapshot before, DateTimeOffset at)
     {
-        if (silos.IsEmpty)
+        if (_silos.IsEmpty && _resyncing.Count == 0)
         {
             return heard;
         }
 
         ImmutableSortedDictionary<string, ClusterEntry>.Builder shown = heard.Clusters.ToBuilder();
-        foreach (ClusterEntry entry in heard.Clusters.Values)
+        if (!_silos.IsEmpty)
         {
-            if (entry is { Enabled: true, Summary: { } last } && silos.TryGetValue(last.Silo, out LostSilo? lost))
+            foreach (ClusterEntry entry in heard.Clusters.Values)
             {
-                ClusterEntry now = entry with { Summary = Lost(last, lost.Fault, lost.Since) };
-                shown[entry.Name] = before.Clusters.TryGetValue(entry.Name, out ClusterEntry? same) && same == now ? same : now;
+                if (entry is { Enabled: true, Summary: { } last } && _silos.TryGetValue(last.Silo, out LostSilo? lost))
+                {
+                    _resyncing.TryAdd(entry.Name, lost.Since);
+                    Show(entry with { Summary = Lost(last, lost.Fault, lost.Since) });
+                }
+            }
+        }
+
+        foreach ((string name, DateTimeOffset since) in _resyncing.ToArray())
+        {
+            if (!heard.Clusters.TryGetValue(name, out ClusterEntry? entry) || entry is not { Enabled: true, Summary: { } summary })
+            {
+                _resyncing.Remove(name);
+            }
+            else if (_silos.ContainsKey(summary.Silo))
+            {
+                continue;   // not taken over yet
+            }
+            else if (IsInStep(summary) || at - since > MostResyncing)
+            {
+                _resyncing.Remove(name);
+            }
+            else
+            {
+                Show(entry with { Summary = summary with { Phase = ClusterPhase.Pending, Fault = Resyncing, Since = since } });
             }
         }
 
@@ -43,6 +93,8 @@ internal sealed class LostClusters(ImmutableDictionary<string, LostSilo> silos)
             Clusters = shown.ToImmutable(),
             Departures = heard.Departures,
         };
+
+        void Show(ClusterEntry now) => shown[now.Name] = before.Clusters.TryGetValue(now.Name, out ClusterEntry? same) && same == now ? same : now;
     }
 
     /// <summary>What is left of a summary whose silo is lost: the figures are the last that are known, and all of it is about to be read anew.</summary>
@@ -56,4 +108,7 @@ internal sealed class LostClusters(ImmutableDictionary<string, LostSilo> silos)
         KindsFailing = 0,
         ChangesPerSecond = 0,
     };
+
+    // Any other phase has a reason of its own.
+    private static bool IsInStep(ClusterSummary summary) => summary is not ({ Phase: ClusterPhase.Pending } or { Phase: ClusterPhase.Online, KindsSyncing: > 0 } or { Phase: ClusterPhase.Online, Kinds: 0 });
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -8,7 +9,7 @@ using Orleans;
 
 namespace MultiCluster.Gateway.Reads;
 
-/// <summary>Asks one cluster of every silo twice a second where it lives, so that the fleet does not go on showing what a lost silo has said last.</summary>
+/// <summary>Asks some clusters of every silo twice a second where they live, so that the fleet does not go on showing what a lost silo has said last.</summary>
 /// <remarks>
 /// What a silo has reported stays in the fleet until another takes its clusters over, and the fleet may itself be lost with it. A silo that does
 /// not answer is shown as lost (<see cref="FleetView.ShowLost"/>), and its clusters are asked one by one: whoever has to live elsewhere now comes
@@ -18,16 +19,18 @@ internal sealed partial class SiloPulse : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
 
-    // A killed silo is refused at once; one that hangs says nothing. On a busy machine a healthy one has been seen to take a second.
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(2);
+    // A killed silo is refused at once, unless the call was under way to it; one that hangs says nothing. On a busy machine a healthy one has been seen to take a second.
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(1.5);
+
+    private const int Sample = 3;
 
     private readonly ClusterCalls _calls;
     private readonly FleetView _view;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly ConcurrentDictionary<string, byte> _quiet = new(StringComparer.Ordinal);   // silos that said nothing at the last look
     private readonly Lock _gate = new();
     private ImmutableDictionary<string, LostSilo> _lost = [];   // written under _gate
-    private int _round;
 
     public SiloPulse(IGrainFactory grains, FleetView view, TimeProvider time, ILogger<SiloPulse> logger)
         : this(name => grains.GetGrain<IClusterGrain>(name), view, time, logger)
@@ -45,61 +48,68 @@ internal sealed partial class SiloPulse : BackgroundService
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        Dictionary<string, Task> looks = new(StringComparer.Ordinal);
         try
         {
-            while (true)
+            for (int round = 0; ; round++)
             {
-                await LookAsync(stoppingToken);
+                Dictionary<string, string[]> silos = _view.Current.Clusters.Values
+                    .Where(c => c is { Enabled: true, Summary.Silo.Length: > 0 })
+                    .GroupBy(c => c.Summary!.Silo, c => c.Name, StringComparer.Ordinal)
+                    .ToDictionary(g => g.Key, g => g.ToArray(), StringComparer.Ordinal);
+                foreach (string gone in looks.Keys.Where(s => !silos.ContainsKey(s) && looks[s].IsCompleted).ToArray())
+                {
+                    looks.Remove(gone);
+                    Set(gone, fault: null);   // all its clusters have been heard of from elsewhere
+                }
+
+                // One that hangs does not hold up the look at the others.
+                foreach ((string silo, string[] clusters) in silos.Where(s => !looks.TryGetValue(s.Key, out Task? look) || look.IsCompleted))
+                {
+                    looks[silo] = LookAsync(silo, clusters, round, stoppingToken);
+                }
+
                 await Task.Delay(Interval, _time, stoppingToken);
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
-            // The gateway stops.
+            await Task.WhenAll(looks.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    /// <summary>Looks once at every silo that a cluster has reported from.</summary>
-    private async Task LookAsync(CancellationToken stop)
+    /// <summary>Looks once at one silo.</summary>
+    private async Task LookAsync(string silo, string[] clusters, int round, CancellationToken stop)
     {
-        _round++;
-        IGrouping<string, string>[] silos =
-        [
-            .. _view.Current.Clusters.Values
-                .Where(c => c is { Enabled: true, Summary.Silo.Length: > 0 })
-                .GroupBy(c => c.Summary!.Silo, c => c.Name, StringComparer.Ordinal),
-        ];
-        await Task.WhenAll(silos.Select(silo => LookAsync(silo.Key, [.. silo], stop)));
-        foreach (string left in _lost.Keys.Except(silos.Select(s => s.Key), StringComparer.Ordinal))
+        // Others each time, and some: a cluster, and the way to it, may have trouble of its own. A silo from which one answers is there.
+        string[] sample = [.. Enumerable.Range(round, Math.Min(Sample, clusters.Length)).Select(i => clusters[i % clusters.Length])];
+        List<ClusterFault> faults = [];
+        await foreach (Task<Sign[]> answered in Task.WhenEach(sample.Select(cluster => AskAsync([cluster], stop))))
         {
-            Set(left, fault: null);   // all its clusters have been heard of from elsewhere
-        }
-    }
+            Sign sign = (await answered)[0];
+            if (sign.Silo == silo)
+            {
+                Set(silo, fault: null);
+                return;
+            }
 
-    private async Task LookAsync(string silo, string[] clusters, CancellationToken stop)
-    {
-        // Another one each time: a cluster may have trouble of its own.
-        Sign first = (await AskAsync([clusters[_round % clusters.Length]], stop))[0];
-        if (first.Silo == silo)
-        {
-            Set(silo, fault: null);
-            return;
+            if (sign.Fault is not null)
+            {
+                faults.Add(sign.Fault);
+            }
         }
 
-        if (first.Fault is { Kind: ClusterCalls.MovingFault } refused)
-        {
-            Set(silo, refused);   // it is gone: said before the others are asked
-        }
-
-        // They have moved and have yet to say so, or must be brought to life elsewhere. A silo from which one answers is there.
-        Sign[] all = await AskAsync(clusters, stop);
-        if (all.Any(sign => sign.Silo == silo))
-        {
-            Set(silo, fault: null);
-        }
-        else if (all.FirstOrDefault(sign => sign.Fault is not null).Fault is { } fault)
+        // Refused is sure; silence is, if it lasts, since a busy machine makes it too.
+        ClusterFault? fault = faults.Find(f => f.Kind == ClusterCalls.MovingFault) ?? faults.FirstOrDefault();
+        if (fault is { Kind: ClusterCalls.MovingFault } || (fault is not null && !_quiet.TryAdd(silo, 0)))
         {
             Set(silo, fault);
+        }
+
+        // They have moved and have yet to say so, or must be brought to life elsewhere.
+        if ((await AskAsync(clusters, stop)).Any(sign => sign.Silo == silo))
+        {
+            Set(silo, fault: null);
         }
     }
 
@@ -114,6 +124,11 @@ internal sealed partial class SiloPulse : BackgroundService
     /// <summary>Says that a silo is lost, or that it is not.</summary>
     private void Set(string silo, ClusterFault? fault)
     {
+        if (fault is null)
+        {
+            _quiet.TryRemove(silo, out _);
+        }
+
         lock (_gate)
         {
             if (fault is not null == _lost.ContainsKey(silo))

@@ -75,7 +75,7 @@ internal sealed partial class SubscriptionContext(
 
     public static TimeSpan Next(TimeSpan backoff) => TimeSpan.FromTicks(Math.Min(backoff.Ticks * 2, MaxBackoff.Ticks));
 
-    public void Lost(Exception error, string cluster) => LogLost(logger, error, cluster);
+    public void Lost(Exception error, string cluster) => LogLost(logger, ClusterCalls.IsLoss(error) ? LogLevel.Debug : LogLevel.Warning, error, cluster);   // a lost silo is told of once, by the pulse
 
     public void Dispose()
     {
@@ -83,6 +83,6 @@ internal sealed partial class SubscriptionContext(
         _tooSlow.Dispose();
     }
 
-    [LoggerMessage(5103, LogLevel.Warning, "Cluster {Cluster}: the stream of a fleet watch broke; it is opened again from where it was.", EventName = "ClusterWatchLost")]
-    private static partial void LogLost(ILogger logger, Exception error, string cluster);
+    [LoggerMessage(EventId = 5103, Message = "Cluster {Cluster}: the stream of a fleet watch broke; it is opened again from where it was.", EventName = "ClusterWatchLost")]
+    private static partial void LogLost(ILogger logger, LogLevel level, Exception error, string cluster);
 }

@@ -35,6 +35,9 @@ public sealed record StandbyOrder
 
     /// <summary>Whether the mirror is filled with what the cluster's grain holds (<see cref="IClusterGrain.CopyAsync"/>) before the member is asked.</summary>
     [Id(4)] public bool Copies { get; init; }
+
+    /// <summary>How the server stands, so that one slow probe amid the first lists counts there as it counts here.</summary>
+    [Id(5)] public required KnownHealth Health { get; init; }
 }
 
 /// <summary>How far a cluster is on its way to another process.</summary>

@@ -6,7 +6,7 @@ namespace MultiCluster.Clusters;
 [GenerateSerializer, Immutable, Alias("multicluster.mirror-piece")]
 public sealed record MirrorPiece
 {
-    /// <summary>What the cluster serves and how it stands; in the first piece, and in no other.</summary>
+    /// <summary>What the cluster serves; in the first piece, and in no other.</summary>
     [Id(0)] public MirrorOutline? Outline { get; init; }
 
     /// <summary>The kind, by group-resource; empty in the first piece.</summary>
@@ -28,7 +28,7 @@ public sealed record MirrorPiece
     [Id(5)] public DateTimeOffset? HeardAt { get; init; }
 }
 
-/// <summary>What a cluster serves and how it stands, as far as a mirror needs to know that cannot ask it.</summary>
+/// <summary>What a cluster serves, as far as a mirror needs to know that cannot ask it.</summary>
 [GenerateSerializer, Immutable, Alias("multicluster.mirror-outline")]
 public sealed record MirrorOutline
 {
@@ -37,19 +37,19 @@ public sealed record MirrorOutline
 
     /// <summary>Resources of all versions.</summary>
     [Id(1)] public ImmutableArray<ServedResource> Resources { get; init; } = [];
-
-    /// <summary>Phase by the probes alone.</summary>
-    [Id(2)] public ClusterPhase Phase { get; init; }
-
-    /// <summary>Why it is not <c>Online</c>.</summary>
-    [Id(3)] public ClusterFault? Fault { get; init; }
-
-    /// <summary>Since when it has been in this phase.</summary>
-    [Id(4)] public DateTimeOffset Since { get; init; }
-
-    /// <summary>Version of its API server; empty where it was never heard.</summary>
-    [Id(5)] public string ServerVersion { get; init; } = "";
 }
+
+/// <summary>How a cluster's server stands by the probes of one silo, for another to go on from.</summary>
+/// <param name="Phase">Phase by the probes alone.</param>
+/// <param name="Fault">Why it is not <c>Online</c>.</param>
+/// <param name="Since">Since when it has been in this phase.</param>
+/// <param name="ServerVersion">Version of its API server; empty where it was never heard.</param>
+[GenerateSerializer, Immutable, Alias("multicluster.known-health")]
+public sealed record KnownHealth(
+    [property: Id(0)] ClusterPhase Phase,
+    [property: Id(1)] ClusterFault? Fault,
+    [property: Id(2)] DateTimeOffset Since,
+    [property: Id(3)] string ServerVersion);
 
 /// <summary>An API group.</summary>
 /// <param name="Name">Name; empty for the core group.</param>

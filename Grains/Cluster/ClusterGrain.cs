@@ -337,7 +337,8 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
             Connection = connection,
             Kinds = copies ? [] : session.KindsInStep(),
             Revision = _services.Clock.Now(),
-            Copies = copies || session.IsOutOfReach,
+            Copies = copies || session.HoldsWhatTheServerMayNotGive,
+            Health = MirrorCopy.HealthOf(session),
         });
     }
 

@@ -106,14 +106,21 @@ internal sealed partial class ClusterSession
     /// <summary>What the fleet was last told; null before the first time.</summary>
     public ClusterSummary? Summary => _reporter.Reported;
 
-    /// <summary>Begins where another session has been, whose objects the mirror holds. Only before <see cref="Start"/>.</summary>
-    public void Seed(MirrorSeed seed)
+    /// <summary>Takes the server for what another session has found it to be, until probes say otherwise. Only before <see cref="Start"/>.</summary>
+    public void Seed(KnownHealth known)
     {
-        _healthBefore = seed.Health;
-        _health.Begin(seed.Health, seed.ServerVersion);
-        Volatile.Write(ref _standing, new ClusterStanding(seed.Health.Phase, seed.Health.Fault, seed.Health.Since));
-        _supervisor.Seed(seed);
+        if (known.Phase == ClusterPhase.Pending)
+        {
+            return;
+        }
+
+        _healthBefore = new HealthState(known.Phase, known.Fault, known.Since);
+        _health.Begin(_healthBefore, known.ServerVersion);
+        Volatile.Write(ref _standing, new ClusterStanding(known.Phase, known.Fault, known.Since));
     }
+
+    /// <summary>Begins with what another session has mirrored, whose objects the mirror holds. Only before <see cref="Start"/>.</summary>
+    public void Seed(MirrorSeed seed) => _supervisor.Seed(seed);
 
     /// <summary>Starts the loops.</summary>
     /// <param name="seen">What a check has just found, so that the cluster does not stay pending until the first probe.</param>
@@ -293,6 +300,16 @@ internal sealed partial class ClusterSession
 
     /// <summary>Whether the server does not answer, or not us.</summary>
     public bool IsOutOfReach => _health.Current.State.Phase is ClusterPhase.Offline or ClusterPhase.AuthFailed;
+
+    /// <summary>Whether the mirror holds kinds that are not in step: who fills another mirror by asking the server may not get what is here.</summary>
+    public bool HoldsWhatTheServerMayNotGive
+    {
+        get
+        {
+            DateTimeOffset now = _services.Time.GetUtcNow();
+            return IsOutOfReach || View.Mirrored.Values.Any(kind => kind.HoldsObjects && kind.Read(now).State != MirrorState.Synced);
+        }
+    }
 
     /// <summary>Whether a kind is in step by what this session has heard itself.</summary>
     public bool Follows(string groupResource) =>

@@ -29,21 +29,21 @@ internal sealed class ClusterStandby
     public bool IsCopy { get; private init; }
 
     /// <summary>Opens the connection and starts to fill.</summary>
-    public static ClusterStandby Start(ClusterEntry entry, ClusterConnection connection, IFleetGrain fleet, ClusterServices services, string silo)
+    public static ClusterStandby Start(StandbyOrder order, ClusterConnection connection, IFleetGrain fleet, ClusterServices services, string silo)
     {
-        (ClusterReads reads, ClusterSession session) = Open(entry, connection, fleet, services, silo);
+        (ClusterReads reads, ClusterSession session) = Open(order, connection, fleet, services, silo);
         session.Start(seen: null, reports: false);
-        return new ClusterStandby(entry, reads, session);
+        return new ClusterStandby(order.Entry, reads, session);
     }
 
     /// <summary>Takes over what another mirror of the cluster holds, and goes on from there as soon as the member lets it.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="OrleansException">The other is lost.</exception>
     public static async Task<ClusterStandby> CopyAsync(
-        ClusterEntry entry, ClusterConnection connection, IFleetGrain fleet, ClusterServices services, string silo, IAsyncEnumerable<MirrorPiece> pieces,
+        StandbyOrder order, ClusterConnection connection, IFleetGrain fleet, ClusterServices services, string silo, IAsyncEnumerable<MirrorPiece> pieces,
         Action<string, FormatException> refused, CancellationToken cancellationToken)
     {
-        (ClusterReads reads, ClusterSession session) = Open(entry, connection, fleet, services, silo);
+        (ClusterReads reads, ClusterSession session) = Open(order, connection, fleet, services, silo);
         bool isFilled = false;
         try
         {
@@ -63,7 +63,7 @@ internal sealed class ClusterStandby
         }
 
         session.Start(seen: null, reports: false);
-        return new ClusterStandby(entry, reads, session) { IsCopy = true };
+        return new ClusterStandby(order.Entry, reads, session) { IsCopy = true };
     }
 
     /// <summary>How far it is towards holding these kinds, and knowing how its server stands.</summary>
@@ -74,11 +74,13 @@ internal sealed class ClusterStandby
         return new MoveReadiness(waiting == 0 && (IsCopy || Session.Health.ProbedAt is not null), waiting);
     }
 
-    private static (ClusterReads Reads, ClusterSession Session) Open(ClusterEntry entry, ClusterConnection connection, IFleetGrain fleet, ClusterServices services, string silo)
+    private static (ClusterReads Reads, ClusterSession Session) Open(StandbyOrder order, ClusterConnection connection, IFleetGrain fleet, ClusterServices services, string silo)
     {
+        ClusterEntry entry = order.Entry;
         var mirror = new ClusterMirror(entry.Name, services.Clock, services.Time, services.Mirror.BoundsFor(entry.Mirror));
         var reads = new ClusterReads(mirror, entry.Uid, services.Mirror.ResumeWithin, services.Time);
         var session = new ClusterSession(entry, connection, mirror, fleet, services, silo);
+        session.Seed(order.Health);
         reads.Attach(session);
         return (reads, session);
     }

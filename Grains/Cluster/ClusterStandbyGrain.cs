@@ -59,7 +59,7 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
             }
             else
             {
-                _standby = ClusterStandby.Start(order.Entry, connection, Fleet, services, RuntimeIdentity);
+                _standby = ClusterStandby.Start(order, connection, Fleet, services, RuntimeIdentity);
             }
 
             if (services.Clusters.Offer(_standby) is { } before)
@@ -112,7 +112,7 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
         {
             IAsyncEnumerable<MirrorPiece> pieces = grains.GetGrain<IClusterGrain>(cluster).CopyAsync(stop).WithBatchSize(MirrorCopy.UnderWay);
             return await ClusterStandby.CopyAsync(
-                order.Entry, connection, Fleet, services, RuntimeIdentity, pieces, (kind, e) => LogRefused(logger, e, cluster, kind), stop);
+                order, connection, Fleet, services, RuntimeIdentity, pieces, (kind, e) => LogRefused(logger, e, cluster, kind), stop);
         }
         catch (Exception e) when (!stop.IsCancellationRequested)
         {

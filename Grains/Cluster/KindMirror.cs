@@ -57,6 +57,9 @@ internal sealed partial class KindMirror
     /// <summary>When it is tried again after it was given up for a while; null while it runs.</summary>
     public DateTimeOffset? RetryAt => Volatile.Read(ref _past).RetryAt;
 
+    /// <summary>Whether a whole list has been taken over, by this or by whoever filled the mirror before.</summary>
+    public bool HoldsObjects => _table.IsSynced;
+
     public int Objects => _table.ObjectCount;
 
     public long Bytes => _table.RetainedBytes;

@@ -17,6 +17,13 @@ internal static class MirrorCopy
     // Four of them fit into a message many times; and a piece is unpacked within a few milliseconds.
     private const int BytesOfPiece = 512 * 1024;
 
+    /// <summary>How the server stands by the probes of a session.</summary>
+    public static KnownHealth HealthOf(ClusterSession session)
+    {
+        HealthView health = session.Health;
+        return new KnownHealth(health.State.Phase, health.State.Fault, health.State.Since, health.Version);
+    }
+
     /// <summary>Everything at one moment, whatever changes meanwhile.</summary>
     public static async IAsyncEnumerable<MirrorPiece> TakeAsync(ClusterSession session, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -25,17 +32,12 @@ internal static class MirrorCopy
             yield break;
         }
 
-        HealthView health = session.Health;
         yield return new MirrorPiece
         {
             Outline = new MirrorOutline
             {
                 Groups = [.. surface.Groups.Select(group => new ServedGroup(group.Name, group.Versions))],
                 Resources = [.. surface.Resources.Select(ToWire)],
-                Phase = health.State.Phase,
-                Fault = health.State.Fault,
-                Since = health.State.Since,
-                ServerVersion = health.Version,
             },
         };
         KindTable[] tables = [.. session.Mirror.Kinds.Where(table => table.IsSynced)];
@@ -81,7 +83,7 @@ internal static class MirrorCopy
     /// <returns>What the session over it must know; null where the other mirror had nothing.</returns>
     public static async Task<MirrorSeed?> FillAsync(ClusterMirror mirror, IAsyncEnumerable<MirrorPiece> pieces, Action<string, FormatException> refused, CancellationToken cancellationToken)
     {
-        MirrorOutline? outline = null;
+        bool isOutlined = false;
         ApiSurface surface = ApiSurface.Empty;
         Dictionary<string, DateTimeOffset?> heardAt = new(StringComparer.Ordinal);
         KindTable? table = null;
@@ -90,7 +92,7 @@ internal static class MirrorCopy
         {
             if (piece.Outline is { } first)
             {
-                outline = first;
+                isOutlined = true;
                 surface = new ApiSurface(
                     [.. first.Groups.Select(group => new ApiGroup(group.Name, group.Versions))], [.. first.Resources.Select(FromWire)], []);
                 continue;
@@ -130,7 +132,7 @@ internal static class MirrorCopy
             }
         }
 
-        return outline is null ? null : new MirrorSeed(surface, new HealthState(outline.Phase, outline.Fault, outline.Since), outline.ServerVersion, heardAt);
+        return isOutlined ? new MirrorSeed(surface, heardAt) : null;
     }
 
     private static ServedResource ToWire(ResourceType type) => new()
@@ -159,7 +161,5 @@ internal static class MirrorCopy
 
 /// <summary>What a session is told of a member that another has followed before.</summary>
 /// <param name="Surface">What the member serves.</param>
-/// <param name="Health">How its server stands by the probes.</param>
-/// <param name="ServerVersion">Its version.</param>
 /// <param name="HeardAt">When each kind was last heard of, for those whose objects are in the mirror already, by group-resource.</param>
-internal sealed record MirrorSeed(ApiSurface Surface, HealthState Health, string ServerVersion, IReadOnlyDictionary<string, DateTimeOffset?> HeardAt);
+internal sealed record MirrorSeed(ApiSurface Surface, IReadOnlyDictionary<string, DateTimeOffset?> HeardAt);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using MultiCluster.Clusters;
 using MultiCluster.Gateway.Reads;
 using MultiCluster.Grains.Mirror;
@@ -236,6 +237,22 @@ public sealed class FleetWatchTests
         Assert.Equal(["+c0000/n/o"], watch.Seen);
         Assert.Equal(0, end.Revision);
         Assert.Contains(watch.Coverage, c => c is { Cluster: "c0001", State: CoverageState.Timeout });
+    }
+
+    [Fact]
+    public async Task Watch_SiloOfAClusterIsLost_SaysSoAtOnce_AndGoesOn()
+    {
+        // The stream itself goes on, so that nothing but the fleet can have said it.
+        using var fleet = new SimulatedFleet(clusters: 2);
+        fleet.Report("c0001", ClusterPhase.Online, "silo-1");
+        await using var watch = new WatchReader(fleet, Query());
+        await watch.ReadUntilAsync(b => b.InitialEnd);
+
+        fleet.View.ShowLost(ImmutableDictionary<string, LostSilo>.Empty.Add("silo-1", new LostSilo(new ClusterFault(ClusterCalls.MovingFault, "gone"), default)));
+        await watch.ReadUntilAsync(b => b.Coverage.Any(c => c is { Cluster: "c0001", State: CoverageState.Syncing, Fault.Kind: ClusterCalls.MovingFault }));
+        fleet["c0001"].Put(Maps, "n", "later");
+        await watch.ReadUntilAsync(_ => watch.Seen.Contains("+c0001/n/later"));
+        Assert.Contains(watch.Coverage, c => c is { Cluster: "c0001", State: CoverageState.Ok });
     }
 
     [Fact]

@@ -17,7 +17,7 @@ public sealed class LostClusterTests : IDisposable
     public LostClusterTests()
     {
         _fleet = new SimulatedFleet(_time, clusters: 1);
-        _fleet["c0000"].Description = new ClusterDescription { Cluster = _fleet.Entry("c0000"), Checks = new ConnectionChecks { Reachable = true } };
+        _fleet["c0000"].Description = new ClusterDescription { Cluster = _fleet.Entry("c0000") with { Summary = null }, Checks = new ConnectionChecks { Reachable = true } };
         _commands = new ClusterCommands(name => _fleet[name], _fleet.View, new ConnectionSealer(new EphemeralDataProtectionProvider(), _time), _time, NullLogger.Instance);
     }
 
@@ -27,6 +27,14 @@ public sealed class LostClusterTests : IDisposable
         _fleet["c0000"].FailNext(new SiloUnavailableException("gone"), 2);
         ClusterDescription description = await DescribeAsync();
         Assert.True(description.Checks?.Reachable);
+    }
+
+    [Fact]
+    public async Task Describe_GrainHasReportedNothingYet_SaysWhatTheListOfClustersSays()
+    {
+        Assert.Null(_fleet["c0000"].Description.Cluster!.Summary);
+        _fleet.Report("c0000", ClusterPhase.Online);
+        Assert.Equal((ClusterPhase.Online, 45), ((await DescribeAsync()).Cluster!.Summary!.Phase, (await DescribeAsync()).Cluster!.Summary!.Kinds));
     }
 
     [Theory]

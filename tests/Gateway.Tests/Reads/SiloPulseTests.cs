@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using MultiCluster.Clusters;
 using MultiCluster.Fleet;
 using MultiCluster.Gateway.Reads;
+using MultiCluster.TestSupport;
 using Orleans.Runtime;
 
 namespace MultiCluster.Gateway.Tests.Reads;
@@ -47,9 +48,47 @@ public sealed class SiloPulseTests : IAsyncDisposable
 
         _fleet["a1"].FailNext(new SiloUnavailableException("gone"), 0);
         _fleet["a1"].Silo = "b";
+        DateTimeOffset since = shown.Summary!.Since;
+        foreach ((ClusterPhase phase, int syncing) in ((ClusterPhase, int)[])[(ClusterPhase.Pending, 0), (ClusterPhase.Online, 45), (ClusterPhase.Online, 1)])
+        {
+            _fleet.Report("a1", phase, "b", syncing);
+            ClusterSummary summary = _fleet.View.Current.Clusters["a1"].Summary!;
+            Assert.Equal((ClusterPhase.Pending, LostClusters.ResyncingFault, since, syncing), (summary.Phase, summary.Fault?.Kind, summary.Since, summary.KindsSyncing));
+        }
+
         _fleet.Report("a1", ClusterPhase.Online, "b");
         Assert.Equal(ClusterPhase.Online, Phase(_fleet.View.Current, "a1"));
         Assert.Equal(ClusterPhase.Pending, Phase(_fleet.View.Current, "a2"));
+    }
+
+    [Fact]
+    public void View_ClusterComesUpEmptyOnAnotherSilo_IsPendingThoughNobodySawTheLoss_ForTwoMinutesAtMost()
+    {
+        var time = new ManualTimeProvider();
+        using var fleet = new SimulatedFleet(time);
+        fleet.Join("a1");
+        fleet.Report("a1", ClusterPhase.Online, "a");
+        fleet.Report("a1", ClusterPhase.Online, "b", syncing: 45);
+        Assert.Equal(ClusterPhase.Pending, Phase(fleet.View.Current, "a1"));
+
+        // A kind that never gets in step is no news of a loss for ever.
+        time.Advance(TimeSpan.FromMinutes(2) + TimeSpan.FromSeconds(1));
+        fleet.Progress();
+        Assert.Equal(ClusterPhase.Online, Phase(fleet.View.Current, "a1"));
+
+        fleet.Report("a1", ClusterPhase.Online, "c");
+        Assert.Equal(ClusterPhase.Online, Phase(fleet.View.Current, "a1"));
+        fleet.Report("a1", ClusterPhase.Degraded, "d", syncing: 45);
+        Assert.Equal(ClusterPhase.Degraded, Phase(fleet.View.Current, "a1"));
+    }
+
+    [Fact]
+    public async Task Pulse_OneClusterIsRefused_ItsSiloIsNotLost()
+    {
+        _fleet["a1"].FailNext(new SiloUnavailableException("on its way"), int.MaxValue);
+        await _pulse.StartAsync(CancellationToken.None);
+        await CallsAsync("a2", 20);
+        Assert.Equal(ClusterPhase.Online, Phase(_fleet.View.Current, "a1"));
     }
 
     [Fact]

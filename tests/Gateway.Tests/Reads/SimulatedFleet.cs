@@ -71,8 +71,8 @@ public sealed class SimulatedFleet : IDisposable
         Publish(entry);
     }
 
-    public void Report(string name, ClusterPhase phase, string silo = "") =>
-        Publish(_entries[name] with { Summary = new ClusterSummary { Name = name, Phase = phase, Silo = silo } });
+    public void Report(string name, ClusterPhase phase, string silo = "", int syncing = 0) =>
+        Publish(_entries[name] with { Summary = new ClusterSummary { Name = name, Phase = phase, Silo = silo, Kinds = 45, KindsSyncing = syncing } });
 
     public void Leave(string name)
     {

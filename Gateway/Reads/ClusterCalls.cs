@@ -16,7 +16,8 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     public const string MovingFault = "Moving";
 
     // Whoever lost its silo lives elsewhere a moment after the loss is known; before, every try ends the same way.
-    private const int MostTries = 5;
+    // With five the answers of a fleet whose silo was killed named that after 3.1 s (median of 20); with three after 0.6 s.
+    private const int MostTries = 3;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
 
     // A question that was under way to a silo when that was lost is answered by nobody, and nobody says so. A mirror answers within

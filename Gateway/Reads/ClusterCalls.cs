@@ -7,7 +7,15 @@ using Orleans.Runtime.Messaging;
 namespace MultiCluster.Gateway.Reads;
 
 /// <summary>Asks clusters, and turns everything that can go wrong on the way into coverage.</summary>
-internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters, TimeProvider time, ILogger logger)
+/// <remarks>
+/// A call that finds no silo is tried again: while a cluster moves, and while a silo that is not its own ends, the way to it is refused for a
+/// moment. Of a cluster whose silo is known to be lost that is no use, and its answer is not waited for either. Thread-safe.
+/// </remarks>
+/// <param name="clusters">Finds the grain of a cluster.</param>
+/// <param name="isLost">Whether the silo of a cluster is known to be lost (<see cref="FleetSnapshot.IsLost"/>).</param>
+/// <param name="time">For pauses.</param>
+/// <param name="logger">Log.</param>
+internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters, Func<string, bool> isLost, TimeProvider time, ILogger logger)
 {
     /// <summary>Most clusters that one request asks at the same time. Far above the cores, because an answer may come from another machine or from a slow member.</summary>
     public const int MaxParallel = 128;
@@ -15,15 +23,25 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     /// <summary>Kind of the fault of a cluster whose silo was lost, until its grain lives on another.</summary>
     public const string MovingFault = "Moving";
 
-    // Whoever lost its silo lives elsewhere a moment after the loss is known; before, every try ends the same way.
-    // With five the answers of a fleet whose silo was killed named that after 3.1 s (median of 20); with three after 0.6 s.
-    private const int MostTries = 3;
+    // A silo that ended in order leaves calls to its last places refused until the others have heard of its end; they look every second or so.
+    private static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(2);
+
+    // Whoever lost its silo may live elsewhere already and have yet to say so; then it answers at once, but for the start of its grain.
+    private static readonly TimeSpan PatienceWithLost = TimeSpan.FromMilliseconds(500);
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+    private const int LongestPause = 4;   // times the first
 
     // A question that was under way to a silo when that was lost is answered by nobody, and nobody says so. A mirror answers within
     // milliseconds; one that has been silent for this long is asked again beside the first question, and the first answer counts.
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1.2);
     private const int MostAtOnce = 3;
+
+    // How often it is looked meanwhile whether the silo is known to be lost.
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>For how long a call is tried again that finds no silo, since it was first found so; 2 s by default.</summary>
+    public TimeSpan Patience { get; init; } = DefaultPatience;
 
     /// <summary>The grain of a cluster.</summary>
     public IClusterGrain Grain(string cluster) => clusters(cluster);
@@ -43,13 +61,15 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
         CancellationToken caller,
         bool fromMirror = true)
     {
+        long begun = time.GetTimestamp();
+        long? failedAt = null;
         bool isMoving = false;
         for (int tried = 1; ; tried++)
         {
             try
             {
                 // A grain that does not listen to its token must not hold up the answer either.
-                return await (fromMirror ? FirstAnswerAsync(cluster, call, deadline) : call(Grain(cluster), deadline)).WaitAsync(deadline);
+                return await (fromMirror ? FirstAnswerAsync(cluster, call, IsEnough, deadline) : call(Grain(cluster), deadline)).WaitAsync(deadline);
             }
             catch (OperationCanceledException) when (caller.IsCancellationRequested)
             {
@@ -57,31 +77,41 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
             }
             catch (Exception e) when (deadline.IsCancellationRequested)
             {
-                return failed(isMoving || IsLoss(e) ? Moving(cluster) : TimedOut(cluster));
+                return failed(isMoving || IsLoss(e) || isLost(cluster) ? Moving(cluster) : TimedOut(cluster));
             }
-            catch (Exception e) when ((IsLoss(e) || e is TimeoutException) && tried < MostTries)
+            catch (Exception e) when (IsLoss(e) || e is TimeoutException)
             {
                 isMoving |= IsLoss(e);
+                failedAt ??= time.GetTimestamp();
+                if (IsEnough())
+                {
+                    LogCallFailed(logger, isMoving ? LogLevel.Debug : LogLevel.Warning, e, cluster);   // a lost silo is told of once, by the pulse
+                    return failed(isMoving || isLost(cluster) ? Moving(cluster) : TimedOut(cluster));
+                }
             }
             catch (Exception e)
             {
-                LogCallFailed(logger, IsLoss(e) ? LogLevel.Debug : LogLevel.Warning, e, cluster);   // a lost silo is told of once, by the pulse
-                return failed(CoverageOf(e, cluster));
+                LogCallFailed(logger, LogLevel.Warning, e, cluster);
+                return failed(Unavailable(cluster));
             }
 
             try
             {
-                await Task.Delay(FirstPause * (tried * (0.5 + Random.Shared.NextDouble())), time, deadline);
+                await Task.Delay(FirstPause * (Math.Min(tried, LongestPause) * (0.5 + Random.Shared.NextDouble())), time, deadline);
             }
             catch (OperationCanceledException) when (!caller.IsCancellationRequested)
             {
                 return failed(isMoving ? Moving(cluster) : TimedOut(cluster));
             }
         }
+
+        bool IsEnough() =>
+            (failedAt is { } at && time.GetElapsedTime(at) > Patience) || (time.GetElapsedTime(begun) > PatienceWithLost && isLost(cluster));
     }
 
-    /// <summary>Asks, and asks again while there is no answer.</summary>
-    private async Task<T> FirstAnswerAsync<T>(string cluster, Func<IClusterGrain, CancellationToken, Task<T>> call, CancellationToken deadline)
+    /// <summary>Asks, and asks again while there is no answer and it is not enough.</summary>
+    /// <exception cref="TimeoutException">It was enough before there was an answer.</exception>
+    private async Task<T> FirstAnswerAsync<T>(string cluster, Func<IClusterGrain, CancellationToken, Task<T>> call, Func<bool> isEnough, CancellationToken deadline)
     {
         Task<T> first = call(Grain(cluster), deadline);
         if (first.IsCompleted)
@@ -90,12 +120,13 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
         }
 
         using var answered = CancellationTokenSource.CreateLinkedTokenSource(deadline);
+        long begun = time.GetTimestamp();
         List<Task<T>> asked = [first];
         try
         {
             while (true)
             {
-                Task pause = asked.Count < MostAtOnce ? Task.Delay(AskAgainAfter, time, answered.Token) : Task.Delay(Timeout.InfiniteTimeSpan, time, answered.Token);
+                Task pause = Task.Delay(LookEvery, time, answered.Token);
                 Task done = await Task.WhenAny([.. asked, pause]);
                 if (done != pause)
                 {
@@ -103,7 +134,15 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
                 }
 
                 deadline.ThrowIfCancellationRequested();
-                asked.Add(call(Grain(cluster), answered.Token));
+                if (isEnough())
+                {
+                    throw new TimeoutException($"Nothing is heard of cluster {cluster}, and its silo is lost or was not found.");
+                }
+
+                if (asked.Count < MostAtOnce && time.GetElapsedTime(begun) > AskAgainAfter * asked.Count)
+                {
+                    asked.Add(call(Grain(cluster), answered.Token));
+                }
             }
         }
         finally

@@ -30,6 +30,9 @@ public sealed class FleetSnapshot
     /// <summary>Whether the fleet has been heard of at all.</summary>
     public bool IsKnown { get; init; }
 
+    /// <summary>Whether the silo of a cluster is known to be lost: refused, not merely silent, and no other has said that it holds the cluster.</summary>
+    internal bool IsLost(string cluster) => Clusters.TryGetValue(cluster, out ClusterEntry? entry) && entry.Summary?.Fault?.Kind == ClusterCalls.MovingFault;
+
     /// <summary>The clusters in byte order of their names.</summary>
     public ImmutableArray<ClusterEntry> Ordered
     {

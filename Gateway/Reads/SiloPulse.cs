@@ -22,6 +22,9 @@ internal sealed partial class SiloPulse : BackgroundService
     // A killed silo is refused at once, unless the call was under way to it; one that hangs says nothing. On a busy machine a healthy one has been seen to take a second.
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(1.5);
 
+    // A cluster that moves is refused for less; nobody else knows by then whether the silo is lost, and the readers' own patience waits for what is found here.
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(300);
+
     private const int Sample = 3;
 
     private readonly ClusterCalls _calls;
@@ -43,7 +46,7 @@ internal sealed partial class SiloPulse : BackgroundService
     /// <param name="logger">Log.</param>
     internal SiloPulse(Func<string, IClusterGrain> clusters, FleetView view, TimeProvider time, ILogger logger) =>
         // A call that fails is what is looked for, and is told of once for the silo instead of once for each cluster.
-        (_calls, _view, _time, _logger) = (new ClusterCalls(clusters, time, NullLogger.Instance), view, time, logger);
+        (_calls, _view, _time, _logger) = (new ClusterCalls(clusters, static _ => false, time, NullLogger.Instance) { Patience = Patience }, view, time, logger);
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

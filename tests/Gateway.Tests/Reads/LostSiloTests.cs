@@ -1,5 +1,8 @@
+using System.Collections.Immutable;
+using MultiCluster.Clusters;
 using MultiCluster.Gateway.Reads;
 using MultiCluster.Reads;
+using MultiCluster.TestSupport;
 using Orleans.Runtime;
 using Orleans.Runtime.Messaging;
 
@@ -15,7 +18,7 @@ public sealed class LostSiloTests
     [MemberData(nameof(Losses), DisableDiscoveryEnumeration = true)]
     public async Task List_SiloIsLostAndTheGrainMoved_IsAskedAgainAndComplete(Exception loss)
     {
-        using var fleet = new SimulatedFleet(clusters: 3);
+        using var fleet = new SimulatedFleet(new FastTimeProvider(factor: 5), clusters: 3);
         fleet["c0001"].Put(SimulatedCluster.ConfigMaps, "n", "a");
         fleet["c0001"].FailNext(loss, 2);
 
@@ -29,7 +32,7 @@ public sealed class LostSiloTests
     [MemberData(nameof(Losses), DisableDiscoveryEnumeration = true)]
     public async Task List_SiloStaysLost_CoverageSaysThatTheGrainMoves(Exception loss)
     {
-        using var fleet = new SimulatedFleet(clusters: 3);
+        using var fleet = new SimulatedFleet(new FastTimeProvider(factor: 5), clusters: 3);
         fleet["c0001"].Put(SimulatedCluster.ConfigMaps, "n", "a");
         fleet["c0002"].Put(SimulatedCluster.ConfigMaps, "n", "b");
         fleet["c0001"].FailNext(loss, int.MaxValue);
@@ -45,7 +48,7 @@ public sealed class LostSiloTests
     [Fact]
     public async Task List_OnlyClusterThatServesTheKindMoves_IsNoMistakeOfTheRequest()
     {
-        using var fleet = new SimulatedFleet(clusters: 1);
+        using var fleet = new SimulatedFleet(new FastTimeProvider(factor: 5), clusters: 1);
         fleet["c0000"].FailNext(new SiloUnavailableException("gone"), int.MaxValue);
 
         FleetPage page = await fleet.Reader.ListAsync(Query with { Objects = new ObjectQuery { Kind = "widgets" } }, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(10));
@@ -53,5 +56,78 @@ public sealed class LostSiloTests
         Assert.Equal(CoverageState.Syncing, Assert.Single(page.Coverage).State);
     }
 
+    [Fact]
+    public async Task List_WayToTheGrainIsRefusedForASecond_IsAskedUntilItAnswers()
+    {
+        // As while a silo that ended in order is not known to have ended.
+        using var fleet = new SimulatedFleet(new FastTimeProvider(factor: 5), clusters: 3);
+        fleet["c0001"].FailNext(new ConnectionFailedException("no way to it"), 4);
+
+        FleetPage page = await ListAsync(fleet);
+
+        Assert.All(page.Coverage, c => Assert.Equal(CoverageState.Ok, c.State));
+    }
+
+    [Fact]
+    public async Task List_SiloIsKnownToBeLost_IsNotAskedForLong()
+    {
+        using var fleet = new SimulatedFleet(new FastTimeProvider(factor: 5), clusters: 3);
+        fleet.Report("c0001", ClusterPhase.Online, "silo-1");
+        fleet["c0001"].FailNext(new SiloUnavailableException("gone"), int.MaxValue);
+        Lose(fleet, "silo-1");
+
+        FleetPage page = await ListAsync(fleet);
+
+        AssertMoves(page);
+        Assert.InRange(fleet["c0001"].Calls, 1, 5);   // 0.5 s with pauses of at least 50, 100, 150 and 200 ms; 2 s make six at least
+    }
+
+    [Fact]
+    public async Task List_SiloIsKnownToBeLostAndTheGrainLivesElsewhere_IsComplete()
+    {
+        using var fleet = new SimulatedFleet(new FastTimeProvider(factor: 5), clusters: 3);
+        fleet.Report("c0001", ClusterPhase.Online, "silo-1");
+        fleet["c0001"].FailNext(new SiloUnavailableException("gone"), 1);
+        Lose(fleet, "silo-1");
+
+        FleetPage page = await ListAsync(fleet);
+
+        Assert.All(page.Coverage, c => Assert.Equal(CoverageState.Ok, c.State));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task List_SiloFallsSilent_IsNotWaitedForOnceItIsKnownToBeLost(bool underTheCall)
+    {
+        using var fleet = new SimulatedFleet(new FastTimeProvider(factor: 5), clusters: 3);
+        fleet.Report("c0001", ClusterPhase.Online, "silo-1");
+        fleet["c0001"].Hangs = true;
+        if (!underTheCall)
+        {
+            Lose(fleet, "silo-1");
+        }
+
+        Task<FleetPage> asked = fleet.Reader.ListAsync(Query with { Deadline = FleetQuery.MaxDeadline }, CancellationToken.None);
+        if (underTheCall)
+        {
+            Lose(fleet, "silo-1");
+        }
+
+        AssertMoves(await asked.WaitAsync(FleetQuery.MaxDeadline / 10));   // half of it by the fleet's clock
+    }
+
     private static readonly FleetQuery Query = new() { Objects = new ObjectQuery { Kind = "configmaps" } };
+
+    private static Task<FleetPage> ListAsync(SimulatedFleet fleet) =>
+        fleet.Reader.ListAsync(Query with { Deadline = FleetQuery.MaxDeadline }, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30));
+
+    private static void Lose(SimulatedFleet fleet, string silo) =>
+        fleet.View.ShowLost(ImmutableDictionary<string, LostSilo>.Empty.Add(silo, new LostSilo(new ClusterFault(ClusterCalls.MovingFault, "gone"), default)));
+
+    private static void AssertMoves(FleetPage page)
+    {
+        Assert.Equal((CoverageState.Syncing, ClusterCalls.MovingFault), (page.Coverage[1].State, page.Coverage[1].Fault?.Kind));
+        Assert.Equal(CoverageState.Ok, page.Coverage[2].State);
+    }
 }

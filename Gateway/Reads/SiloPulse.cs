@@ -69,7 +69,7 @@ internal sealed partial class SiloPulse : BackgroundService
                 // One that hangs does not hold up the look at the others.
                 foreach ((string silo, string[] clusters) in silos.Where(s => !looks.TryGetValue(s.Key, out Task? look) || look.IsCompleted))
                 {
-                    looks[silo] = LookAsync(silo, clusters, round, stoppingToken);
+                    looks[silo] = TryLookAsync(silo, clusters, round, stoppingToken);
                 }
 
                 await Task.Delay(Interval, _time, stoppingToken);
@@ -78,6 +78,18 @@ internal sealed partial class SiloPulse : BackgroundService
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             await Task.WhenAll(looks.Values).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task TryLookAsync(string silo, string[] clusters, int round, CancellationToken stop)
+    {
+        try
+        {
+            await LookAsync(silo, clusters, round, stop);
+        }
+        catch (Exception e) when (!stop.IsCancellationRequested)
+        {
+            LogLookFailed(_logger, e, silo);   // what a silo can do to a call is an answer; this is a mistake of ours, and the next look comes
         }
     }
 
@@ -155,6 +167,9 @@ internal sealed partial class SiloPulse : BackgroundService
 
     [LoggerMessage(5105, LogLevel.Warning, "Silo {Silo}: it does not answer ({Fault}); its {Count} clusters are shown as pending until it does, or until others have taken them over.", EventName = "SiloLost")]
     private static partial void LogLost(ILogger logger, string silo, int count, string fault);
+
+    [LoggerMessage(5107, LogLevel.Error, "Silo {Silo}: looking whether it answers failed for a reason that is not its own; it is looked at again in half a second. Please report it.", EventName = "SiloLookFailed")]
+    private static partial void LogLookFailed(ILogger logger, Exception error, string silo);
 
     [LoggerMessage(5106, LogLevel.Information, "Silo {Silo}: it answers again, or its clusters live elsewhere.", EventName = "SiloLossOver")]
     private static partial void LogOver(ILogger logger, string silo);

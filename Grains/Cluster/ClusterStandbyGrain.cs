@@ -12,13 +12,8 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
     // Whoever moves a cluster asks several times a second; who has not asked for this long has given up or is gone.
     private static readonly TimeSpan WaitsFor = TimeSpan.FromMinutes(1);
 
-    // A copy that breaks off is begun anew, for as long as somebody asks for it.
-    private static readonly TimeSpan CopyAgainAfter = TimeSpan.FromSeconds(2);
-
+    private readonly StandbyCopying _copying = new(services.Time);
     private ClusterStandby? _standby;
-    private Task<ClusterStandby?>? _copying;
-    private CancellationTokenSource? _copyStop;
-    private long _copyEnded;
     private IGrainTimer? _giveUp;
 
     public async Task<MoveReadiness> PrepareAsync(StandbyOrder order)
@@ -77,28 +72,13 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
 
     private IFleetGrain Fleet => grains.GetGrain<IFleetGrain>(IFleetGrain.Key);
 
-    /// <summary>The copy, once it is whole; null until then. It is made beside the calls, which have a deadline.</summary>
+    /// <summary>The copy, once it is whole; null until then.</summary>
     private async Task<ClusterStandby?> CopiedAsync(StandbyOrder order, ClusterConnection connection)
     {
-        if (_copying is null && (_copyEnded == 0 || services.Time.GetElapsedTime(_copyEnded) >= CopyAgainAfter))
-        {
-            _copyStop = new CancellationTokenSource();
-            _copying = CopyAsync(order, connection, _copyStop.Token);
-        }
-
-        if (_copying is not { IsCompleted: true } done)
-        {
-            return null;
-        }
-
-        _copying = null;
-        _copyEnded = services.Time.GetTimestamp();
-        _copyStop?.Dispose();
-        _copyStop = null;
-        ClusterStandby? copy = await done;
+        ClusterStandby? copy = await _copying.TakeAsync(stop => CopyAsync(order, connection, stop));
         if (copy is not null && (copy.Entry.Uid != order.Entry.Uid || copy.Entry.Generation != order.Entry.Generation))
         {
-            await copy.Session.StopAsync(letGo: false);
+            await copy.Session.StopAsync(letGo: false);   // begun for what the cluster was before
             return null;
         }
 
@@ -131,7 +111,7 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
         _giveUp = this.RegisterGrainTimer(GiveUpAsync, new GrainTimerCreationOptions(WaitsFor, Timeout.InfiniteTimeSpan) { KeepAlive = true });
     }
 
-    public void Dispose() => _copyStop?.Dispose();
+    public void Dispose() => _copying.Dispose();
 
     private Task GiveUpAsync(CancellationToken stop)
     {
@@ -141,19 +121,7 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
 
     private async Task LetGoAsync()
     {
-        if (_copying is { } copying)
-        {
-            await _copyStop!.CancelAsync();
-            _copying = null;
-            if (await copying is { } late)
-            {
-                await late.Session.StopAsync(letGo: false);
-            }
-
-            _copyStop.Dispose();
-            _copyStop = null;
-        }
-
+        await _copying.CancelAsync();
         if (_standby is not { } standby)
         {
             return;

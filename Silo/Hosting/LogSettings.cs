@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.Memory;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
 
 namespace MultiCluster.Silo.Hosting;
 
@@ -9,6 +11,8 @@ internal static class LogSettings
 {
     private const string Section = "Logging";
     private const string Levels = "LogLevel";
+    private const string Formatter = "Logging:Console:FormatterName";
+    private static readonly string[] Forms = [ConsoleFormatterNames.Simple, ConsoleFormatterNames.Json];
 
     /// <summary>Looks for levels that there are not; the logging framework would end the start with its own stack.</summary>
     /// <exception cref="ServiceStartException">There is one.</exception>
@@ -23,12 +27,33 @@ internal static class LogSettings
         [
             .. levels.Where(level => !string.IsNullOrEmpty(level.Value) && !Enum.TryParse<LogLevel>(level.Value, ignoreCase: true, out _))
                 .Select(level => $"{level.Path} is '{level.Value}', and must be one of {string.Join(", ", Enum.GetNames<LogLevel>())}."),
+            .. configuration[Formatter] is { Length: > 0 } form && !Forms.Contains(form, StringComparer.OrdinalIgnoreCase)
+                ? (string[])[$"{Formatter} is '{form}', and must be one of {string.Join(", ", Forms)}."] : [],
         ];
         if (faults.Length > 0)
         {
             throw new ServiceStartException(string.Join(' ', faults));
         }
     }
+
+    /// <summary>Writes one JSON document per line where that is asked for; the slim host knows its simple form only.</summary>
+    public static void ChooseForm(ILoggingBuilder logging, IConfiguration configuration)
+    {
+        if (ConsoleFormatterNames.Json.Equals(configuration[Formatter], StringComparison.OrdinalIgnoreCase))
+        {
+            logging.AddJsonConsole();
+        }
+    }
+
+    /// <summary>Lets what is written to the console tell its time in UTC, unless something else is set.</summary>
+    public static void GiveTimes(ConfigurationManager configuration) => configuration.Sources.Insert(0, new MemoryConfigurationSource
+    {
+        InitialData =
+        [
+            new("Logging:Console:FormatterOptions:TimestampFormat", "yyyy-MM-dd'T'HH:mm:ss.fff'Z '"),
+            new("Logging:Console:FormatterOptions:UseUtcTimestamp", "true"),
+        ],
+    });
 
     /// <summary>Keeps clients from filling the log.</summary>
     public static void QuietenHostileClients(ILoggingBuilder logging)

@@ -110,6 +110,7 @@ public sealed class Service : IAsyncDisposable
         try
         {
             WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ApplicationName = "MultiCluster", ContentRootPath = AppContext.BaseDirectory });
+            LogSettings.GiveTimes(builder.Configuration);
             builder.Configuration.AddEnvironmentVariables("MULTICLUSTER_");
             if (configuration is not null)
             {
@@ -117,6 +118,7 @@ public sealed class Service : IAsyncDisposable
             }
 
             LogSettings.Check(builder.Configuration);
+            LogSettings.ChooseForm(builder.Logging, builder.Configuration);
             engine = await EngineSetup.CreateAsync(settings, builder.Configuration, data.Path, cancellationToken);
             secrets = api is null ? null : await ServiceSecrets.OpenAsync(engine, data.Path, CertificateNames(settings, api), cancellationToken);
             builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);

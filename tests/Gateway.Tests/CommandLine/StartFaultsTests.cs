@@ -24,6 +24,7 @@ public sealed partial class StartFaultsTests : IDisposable
     [InlineData("""{"Client":{"MaxProbeBytes":1}}""", "Client:MaxProbeBytes must lie between 4096 and 16777216; it is 1.")]
     [InlineData("""{"Logging":{"LogLevel":{"Default":"Loud"}}}""", "Logging:LogLevel:Default is 'Loud', and must be one of Trace, Debug, Information, Warning, Error, Critical, None.")]
     [InlineData("""{"Logging":{"Console":{"LogLevel":{"MultiCluster":"Quiet"}}}}""", "Logging:Console:LogLevel:MultiCluster is 'Quiet'")]
+    [InlineData("""{"Logging":{"Console":{"FormatterName":"xml"}}}""", "Logging:Console:FormatterName is 'xml', and must be one of simple, json.")]
     [InlineData("""{"Service":{"Names":["a b"]}}""", "'a b' is neither a DNS name nor an IP address")]
     [InlineData("""{"Helth":{}}""", "There is no section 'Helth'")]
     [InlineData("""{"Health":""", "is not JSON")]

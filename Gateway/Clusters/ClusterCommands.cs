@@ -193,11 +193,8 @@ public sealed partial class ClusterCommands
             throw NotFound(name);
         }
 
-        // A grain that has just come to another silo has reported nothing yet, and what the list of clusters says of a loss holds here as well.
         ClusterSummary? seen = _fleet.Current.Clusters.TryGetValue(name, out ClusterEntry? entry) && entry.Uid == cluster.Uid ? entry.Summary : null;
-        return cluster.Summary is null || (cluster.Enabled && seen?.Fault?.Kind == LostClusters.ResyncingFault)
-            ? description with { Cluster = cluster with { Summary = seen } }
-            : description;
+        return cluster.Enabled ? description with { Cluster = cluster with { Summary = LostClusters.ShowOne(seen, description, _time.GetUtcNow()) } } : description;
     }
 
     /// <summary>What is known of a cluster whose grain does not answer: its registration, and why there is no more.</summary>

@@ -34,7 +34,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
 
     // A question that was under way to a silo when that was lost is answered by nobody, and nobody says so. A mirror answers within
     // milliseconds; one that has been silent for this long is asked again beside the first question, and the first answer counts.
-    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1.2);
+    private static readonly TimeSpan DefaultAskAgainAfter = TimeSpan.FromSeconds(1.2);
     private const int MostAtOnce = 3;
 
     // How often it is looked meanwhile whether the silo is known to be lost.
@@ -42,6 +42,12 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
 
     /// <summary>For how long a call is tried again that finds no silo, since it was first found so; 2 s by default.</summary>
     public TimeSpan Patience { get; init; } = DefaultPatience;
+
+    /// <summary>After which silence a question is asked again beside the first; 1.2 s by default.</summary>
+    public TimeSpan AskAgainAfter { get; init; } = DefaultAskAgainAfter;
+
+    /// <summary>Whether the silo of a cluster is known to be lost.</summary>
+    public bool IsLost(string cluster) => isLost(cluster);
 
     /// <summary>The grain of a cluster.</summary>
     public IClusterGrain Grain(string cluster) => clusters(cluster);
@@ -85,7 +91,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
                 failedAt ??= time.GetTimestamp();
                 if (IsEnough())
                 {
-                    LogCallFailed(logger, isMoving ? LogLevel.Debug : LogLevel.Warning, e, cluster);   // a lost silo is told of once, by the pulse
+                    LogCallFailed(logger, isMoving || isLost(cluster) ? LogLevel.Debug : LogLevel.Warning, e, cluster);   // a lost silo is told of once, by the pulse
                     return failed(isMoving || isLost(cluster) ? Moving(cluster) : TimedOut(cluster));
                 }
             }

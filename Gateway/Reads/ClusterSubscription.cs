@@ -87,7 +87,7 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
         WatchPosition? position = null;
         bool isPresent = since is not null;
         TimeSpan backoff = SubscriptionContext.FirstBackoff;
-        bool hasMoved = false;
+        long? lostSince = null;
         Volatile.Write(ref _quietSince, context.Time.GetTimestamp());
         while (true)
         {
@@ -125,7 +125,7 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
                     while (await NextAsync(stream, context, attempt.Token))
                     {
                         ClusterWatchBatch batch = stream.Current;
-                        (backoff, hasMoved) = (SubscriptionContext.FirstBackoff, false);
+                        (backoff, lostSince) = (SubscriptionContext.FirstBackoff, null);
                         await context.DeliverAsync(new SubscriptionNews(this, batch, batch.Through, null), stop);
                         Volatile.Write(ref _quietSince, context.Time.GetTimestamp());
                         if (batch.End != WatchEnd.None)
@@ -152,11 +152,10 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
             {
                 // Interrupted to take leave, or because the grain was silent for too long.
             }
-            catch (EnumerationAbortedException) when (!hasMoved)
+            catch (Exception e) when (ClusterCalls.IsLoss(e) && IsYoung(ref lostSince, context))
             {
-                // The grain has gone elsewhere, as a rule to where its mirror is filled already; only if that fails too is it worth a word.
-                hasMoved = true;
-                await context.WaitAsync(SubscriptionContext.FirstBackoff / 10, stop);
+                // The grain has gone elsewhere, as a rule to where its mirror is filled already, and the way to it may be refused for a moment; worth a word is only what lasts.
+                await context.WaitAsync(e is EnumerationAbortedException ? SubscriptionContext.FirstBackoff / 10 : SubscriptionContext.FirstBackoff, stop);
             }
             catch (Exception e)
             {
@@ -176,6 +175,13 @@ internal sealed class ClusterSubscription(string cluster, Guid uid, long? since,
                 End();
             }
         }
+    }
+
+    /// <summary>Whether the loss of a grain may still be nothing but its move.</summary>
+    private bool IsYoung(ref long? since, SubscriptionContext context)
+    {
+        since ??= context.Time.GetTimestamp();
+        return context.Time.GetElapsedTime(since.Value) < context.Calls.Patience && !context.Calls.IsLost(cluster);
     }
 
     private async ValueTask<bool> NextAsync(PatientStream<ClusterWatchBatch> stream, SubscriptionContext context, CancellationToken attempt)

@@ -97,6 +97,27 @@ internal sealed class LostClusters
         void Show(ClusterEntry now) => shown[now.Name] = before.Clusters.TryGetValue(now.Name, out ClusterEntry? same) && same == now ? same : now;
     }
 
+    /// <summary>What to say of one cluster whose grain has answered: the fleet may not have heard of the loss that this shows, and the grain has reported nothing at its new place until its first report.</summary>
+    /// <param name="seen">What the fleet shows; null where it knows nothing of it.</param>
+    /// <param name="said">The grain's answer.</param>
+    /// <param name="at">Present time.</param>
+    public static ClusterSummary? ShowOne(ClusterSummary? seen, ClusterDescription said, DateTimeOffset at)
+    {
+        ClusterSummary? now = said.Cluster?.Summary;
+        if (seen is null || seen.Fault?.Kind == ResyncingFault)
+        {
+            return seen ?? now;
+        }
+
+        if (now is null)
+        {
+            // An orderly move brings a mirror along; without one its silo was lost.
+            return seen.Kinds == 0 || said.Kinds.Any(k => k.State is not (MirrorState.Syncing or MirrorState.NotMirrored)) ? seen : Lost(seen, Resyncing, at);
+        }
+
+        return now.Silo != seen.Silo && seen.Silo.Length > 0 && !IsInStep(now) ? now with { Phase = ClusterPhase.Pending, Fault = Resyncing } : now;
+    }
+
     /// <summary>What is left of a summary whose silo is lost: the figures are the last that are known, and all of it is about to be read anew.</summary>
     public static ClusterSummary Lost(ClusterSummary last, ClusterFault fault, DateTimeOffset since) => last with
     {

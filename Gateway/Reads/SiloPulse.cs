@@ -25,6 +25,9 @@ internal sealed partial class SiloPulse : BackgroundService
     // A cluster that moves is refused for less; nobody else knows by then whether the silo is lost, and the readers' own patience waits for what is found here.
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(300);
 
+    // A call that was under way to a silo when that was killed is answered by nobody; one that is made afterwards is refused at once.
+    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromMilliseconds(400);
+
     private const int Sample = 3;
 
     private readonly ClusterCalls _calls;
@@ -46,7 +49,7 @@ internal sealed partial class SiloPulse : BackgroundService
     /// <param name="logger">Log.</param>
     internal SiloPulse(Func<string, IClusterGrain> clusters, FleetView view, TimeProvider time, ILogger logger) =>
         // A call that fails is what is looked for, and is told of once for the silo instead of once for each cluster.
-        (_calls, _view, _time, _logger) = (new ClusterCalls(clusters, static _ => false, time, NullLogger.Instance) { Patience = Patience }, view, time, logger);
+        (_calls, _view, _time, _logger) = (new ClusterCalls(clusters, static _ => false, time, NullLogger.Instance) { Patience = Patience, AskAgainAfter = AskAgainAfter }, view, time, logger);
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -98,7 +101,7 @@ internal sealed partial class SiloPulse : BackgroundService
     {
         // Others each time, and some: a cluster, and the way to it, may have trouble of its own. A silo from which one answers is there.
         string[] sample = [.. Enumerable.Range(round, Math.Min(Sample, clusters.Length)).Select(i => clusters[i % clusters.Length])];
-        List<ClusterFault> faults = [];
+        List<Sign> signs = [];
         await foreach (Task<Sign[]> answered in Task.WhenEach(sample.Select(cluster => AskAsync([cluster], stop))))
         {
             Sign sign = (await answered)[0];
@@ -108,25 +111,35 @@ internal sealed partial class SiloPulse : BackgroundService
                 return;
             }
 
-            if (sign.Fault is not null)
-            {
-                faults.Add(sign.Fault);
-            }
+            signs.Add(sign);
         }
 
         // Refused is sure; silence is, if it lasts, since a busy machine makes it too.
-        ClusterFault? fault = faults.Find(f => f.Kind == ClusterCalls.MovingFault) ?? faults.FirstOrDefault();
-        if (fault is { Kind: ClusterCalls.MovingFault } || (fault is not null && !_quiet.TryAdd(silo, 0)))
+        if (Refusal(signs) is { } refused)
         {
-            Set(silo, fault);
+            Set(silo, refused);
+        }
+        else if (Lack(signs) is { } silence && !_quiet.TryAdd(silo, 0))
+        {
+            Set(silo, silence);
         }
 
         // They have moved and have yet to say so, or must be brought to life elsewhere.
-        if ((await AskAsync(clusters, stop)).Any(sign => sign.Silo == silo))
+        Sign[] all = await AskAsync(clusters, stop);
+        if (all.Any(sign => sign.Silo == silo))
         {
             Set(silo, fault: null);
         }
+        else if (Refusal(all) is { } late)
+        {
+            Set(silo, late);
+        }
     }
+
+    /// <summary>Why nobody has answered; null where somebody has: a silo whose clusters live elsewhere has left in order, and the way to the last of them may be refused meanwhile.</summary>
+    private static ClusterFault? Lack(IReadOnlyCollection<Sign> signs) => signs.All(s => s.Silo is null) ? signs.FirstOrDefault().Fault : null;
+
+    private static ClusterFault? Refusal(IReadOnlyCollection<Sign> signs) => Lack(signs) is null ? null : signs.FirstOrDefault(s => s.Fault?.Kind == ClusterCalls.MovingFault).Fault;
 
     private async Task<Sign[]> AskAsync(string[] clusters, CancellationToken stop)
     {

@@ -19,6 +19,7 @@ public static partial class ErrorClassifier
 {
     // Error codes of HTTP/2 (RFC 9113, section 7).
     private const long NoError = 0x0;
+    private const long ProtocolError = 0x1;
     private const long InternalError = 0x2;
     private const long StreamClosed = 0x5;
     private const long RefusedStream = 0x7;
@@ -60,6 +61,9 @@ public static partial class ErrorClassifier
             KubeErrorKind.Timeout, $"{host} did not answer in time. Check the address, firewalls and the load of the API server."),
         // A server that resets a stream or says goodbye speaks HTTP/2 well; other codes are our side's complaint about what came.
         HttpProtocolException { ErrorCode: NoError or InternalError or StreamClosed or RefusedStream or Cancel or EnhanceYourCalm } => Refused(host, "the answer broke off"),
+        // The platform ends a connection with this code when a ping on it was not answered: a server that hangs. One that breaks the rules of HTTP/2 looks the same.
+        HttpProtocolException { ErrorCode: ProtocolError } => new KubeError(
+            KubeErrorKind.Timeout, $"{host} no longer answers on a connection that was open. Check the load of the API server, and whether something between ends connections."),
         HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded } => Refused(host, "the answer broke off"),
         HttpIOException { HttpRequestError: HttpRequestError.HttpProtocolError or HttpRequestError.InvalidResponse } => Foreign(host),
         HttpRequestException e => OfHttp(e, host),

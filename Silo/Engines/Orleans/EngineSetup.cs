@@ -122,7 +122,14 @@ internal sealed class EngineSetup : IAsyncDisposable
     {
         // Orleans tells at length how it is configured; what an operator must know are its warnings.
         builder.Logging.AddFilter("Orleans", LogLevel.Warning);
-        builder.Logging.AddFilter("Polly", LogLevel.Warning);
+
+        // How each question to the database that places a grain went, a thousand lines in twenty seconds without it; /readyz and the calls themselves tell of that.
+        builder.Logging.AddFilter("Polly", LogLevel.Critical);
+        builder.Logging.AddFilter("Orleans.Runtime.ReminderService", LogLevel.Critical);
+
+        // Calls and streams to a silo that is lost end so, each with a stack; of a lost silo the pulse tells once, and whoever called knows.
+        builder.Logging.AddFilter("Orleans.Runtime.CallbackData", LogLevel.Error);
+        builder.Logging.AddFilter("Orleans.Runtime.AsyncEnumerableRequest", LogLevel.Error);
 
         // At each start it takes the time since the machine was started for a stall of its own.
         builder.Logging.AddFilter("Orleans.Runtime.Watchdog", LogLevel.Error);

@@ -5,6 +5,8 @@ using MultiCluster.Grains.Mirror;
 using MultiCluster.Kubernetes.Discovery;
 using MultiCluster.Reads;
 using MultiCluster.TestSupport;
+using Orleans.Runtime;
+using Orleans.Runtime.Messaging;
 
 namespace MultiCluster.Gateway.Tests.Reads;
 
@@ -224,6 +226,33 @@ public sealed class FleetWatchTests
             int expected = i + 1;
             await watch.ReadUntilAsync(_ => watch.Seen.Distinct().Count() == expected);
         }
+    }
+
+    [Fact]
+    public async Task Watch_WayToTheGrainIsRefusedForAMoment_SaysNothing()
+    {
+        // As where a silo has ended in order, and the others have yet to hear of it.
+        using var fleet = new SimulatedFleet(new FastTimeProvider(factor: 5), clusters: 2);
+        await using var watch = new WatchReader(fleet, Query());
+        await watch.ReadUntilAsync(b => b.InitialEnd);
+        fleet["c0001"].FailNext(new ConnectionFailedException("no way to it"), 4);
+        fleet["c0001"].BreakStreams(new EnumerationAbortedException("moved"));
+        fleet["c0001"].Put(Maps, "n", "before");
+        fleet["c0001"].Put(Maps, "n", "after");
+        await watch.ReadUntilAsync(_ => watch.Seen.Distinct().Count() == 2);
+        Assert.DoesNotContain(watch.Coverage, c => c.State != CoverageState.Ok);
+    }
+
+    [Fact]
+    public async Task Watch_WayToTheGrainStaysRefused_SaysSo()
+    {
+        using var fleet = new SimulatedFleet(new FastTimeProvider(factor: 5), clusters: 2);
+        await using var watch = new WatchReader(fleet, Query());
+        await watch.ReadUntilAsync(b => b.InitialEnd);
+        fleet["c0001"].FailNext(new ConnectionFailedException("no way to it"), int.MaxValue);
+        fleet["c0001"].BreakStreams(new EnumerationAbortedException("moved"));
+        fleet["c0001"].Put(Maps, "n", "o");
+        await watch.ReadUntilAsync(b => b.Coverage.Any(c => c is { Cluster: "c0001", State: CoverageState.Syncing, Fault.Kind: ClusterCalls.MovingFault }));
     }
 
     [Fact]

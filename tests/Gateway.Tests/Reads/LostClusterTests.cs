@@ -33,8 +33,35 @@ public sealed class LostClusterTests : IDisposable
     public async Task Describe_GrainHasReportedNothingYet_SaysWhatTheListOfClustersSays()
     {
         Assert.Null(_fleet["c0000"].Description.Cluster!.Summary);
+        _fleet["c0000"].Description = _fleet["c0000"].Description with { Kinds = [Kind(MirrorState.Synced), Kind(MirrorState.Syncing)] };
         _fleet.Report("c0000", ClusterPhase.Online);
         Assert.Equal((ClusterPhase.Online, 45), ((await DescribeAsync()).Cluster!.Summary!.Phase, (await DescribeAsync()).Cluster!.Summary!.Kinds));
+    }
+
+    // What the fleet heard last is from the silo that is lost; nothing of it is in memory anywhere.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Describe_GrainHasComeUpEmptyElsewhere_IsReadAnew_ThoughTheFleetHasNotHeard(bool knowsItsKinds)
+    {
+        _fleet["c0000"].Description = _fleet["c0000"].Description with { Kinds = knowsItsKinds ? [Kind(MirrorState.Syncing), Kind(MirrorState.NotMirrored)] : [] };
+        _fleet.Report("c0000", ClusterPhase.Online, "silo-1");
+        ClusterSummary summary = (await DescribeAsync()).Cluster!.Summary!;
+        Assert.Equal((ClusterPhase.Pending, LostClusters.ResyncingFault, 45), (summary.Phase, summary.Fault?.Kind, summary.Kinds));
+    }
+
+    [Theory]
+    [InlineData(ClusterPhase.Pending, 0, LostClusters.ResyncingFault)]
+    [InlineData(ClusterPhase.Online, 45, LostClusters.ResyncingFault)]
+    [InlineData(ClusterPhase.Online, 0, null)]
+    [InlineData(ClusterPhase.Offline, 45, null)]
+    public async Task Describe_GrainReportsFromElsewhere_ThoughTheFleetHasNotHeard_IsReadAnewUntilItIsInStep(ClusterPhase phase, int syncing, string? fault)
+    {
+        _fleet.Report("c0000", ClusterPhase.Online, "silo-1");
+        var now = new ClusterSummary { Name = "c0000", Phase = phase, Silo = "silo-2", Kinds = 45, KindsSyncing = syncing };
+        _fleet["c0000"].Description = _fleet["c0000"].Description with { Cluster = _fleet.Entry("c0000") with { Summary = now } };
+        ClusterSummary summary = (await DescribeAsync()).Cluster!.Summary!;
+        Assert.Equal((fault is null ? phase : ClusterPhase.Pending, fault, "silo-2"), (summary.Phase, summary.Fault?.Kind, summary.Silo));
     }
 
     [Theory]
@@ -60,6 +87,8 @@ public sealed class LostClusterTests : IDisposable
     }
 
     public void Dispose() => _fleet.Dispose();
+
+    private static MirroredKind Kind(MirrorState state) => new() { Group = "", Version = "v1", Plural = "pods", Kind = "Pod", Namespaced = true, ShortNames = [], State = state };
 
     private Task<ClusterDescription> DescribeAsync() => _commands.DescribeAsync("c0000", CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30));
 }

@@ -92,6 +92,32 @@ public sealed class SiloPulseTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Pulse_SiloIsSilentForTheFirstCallAndThenRefused_IsLostAtTheFirstLook()
+    {
+        // A call that was under way when the silo was killed is answered by nobody; silence alone counts at the second look.
+        foreach (string cluster in (string[])["a1", "a2"])
+        {
+            _fleet[cluster].HangNext(1);
+            _fleet[cluster].FailNext(new SiloUnavailableException("gone"), int.MaxValue);
+        }
+
+        await _pulse.StartAsync(CancellationToken.None);
+        await UntilAsync(view => Phase(view, "a1") == ClusterPhase.Pending && Phase(view, "a2") == ClusterPhase.Pending);
+        Assert.Equal(ClusterCalls.MovingFault, _fleet.View.Current.Clusters["a1"].Summary!.Fault!.Kind);
+    }
+
+    [Fact]
+    public async Task Pulse_OneClusterHasMovedAndTheWayToTheOtherIsRefused_NothingIsLost()
+    {
+        // As at the end of a silo that hands over: what it held last is on its way.
+        _fleet["a1"].Silo = "b";
+        _fleet["a2"].FailNext(new SiloUnavailableException("on its way"), int.MaxValue);
+        await _pulse.StartAsync(CancellationToken.None);
+        await CallsAsync("a1", 20);
+        Assert.All(_fleet.View.Current.Clusters.Values, c => Assert.Equal(ClusterPhase.Online, c.Summary!.Phase));
+    }
+
+    [Fact]
     public async Task Pulse_SiloHangs_ItsClustersArePending_AndAsBeforeWhenItAnswersAgain()
     {
         await _pulse.StartAsync(CancellationToken.None);

@@ -31,6 +31,8 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
     private long _version = 1;
     private int _calls;
     private int _failures;
+    private int _hanging;
+    private Exception? _break;
     private Exception? _failure;
 
     internal SimulatedCluster(string name, FleetClock clock, TimeProvider time, MirrorBounds? bounds = null)
@@ -75,6 +77,9 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
 
     /// <summary>Lets the next calls end with an exception.</summary>
     public void FailNext(Exception with, int times) => (_failure, _failures) = (with, times);
+
+    /// <summary>Lets the next calls hang until they are cancelled; they come before those that <see cref="FailNext"/> ends.</summary>
+    public void HangNext(int times) => _hanging = times;
 
     internal KindTable Table(ResourceType type) => Mirror.AddKind(type);
 
@@ -122,7 +127,12 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
     }
 
     /// <summary>Breaks every open stream, as when the silo of the grain goes down and its memory does not.</summary>
-    public void BreakStreams() => Interlocked.Exchange(ref _streams, new CancellationTokenSource()).Cancel();
+    /// <param name="with">What they end with; a broken connection where nothing is given.</param>
+    public void BreakStreams(Exception? with = null)
+    {
+        _break = with;
+        Interlocked.Exchange(ref _streams, new CancellationTokenSource()).Cancel();
+    }
 
     public async Task<ClusterPage> ListAsync(ClusterListRequest request, CancellationToken cancellationToken)
     {
@@ -168,7 +178,7 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
             yield return batch;
             if (streams.IsCancellationRequested)
             {
-                throw new IOException("The stream broke.");
+                throw _break ?? new IOException("The stream broke.");
             }
         }
     }
@@ -225,6 +235,11 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
     private async Task EnterAsync(CancellationToken cancellationToken)
     {
         Interlocked.Increment(ref _calls);
+        if (Volatile.Read(ref _hanging) > 0 && Interlocked.Decrement(ref _hanging) >= 0)
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+        }
+
         if (_failure is { } failure && Interlocked.Decrement(ref _failures) >= 0)
         {
             throw failure;

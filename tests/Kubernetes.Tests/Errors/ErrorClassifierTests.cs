@@ -91,6 +91,7 @@ public sealed class ErrorClassifierTests
         { new HttpRequestException(HttpRequestError.SecureConnectionError, "x", new ServerCertificateException("unknown CA.")), KubeErrorKind.Tls },
         { new HttpRequestException(HttpRequestError.InvalidResponse, "x"), KubeErrorKind.Protocol },
         { new HttpIOException(HttpRequestError.ResponseEnded), KubeErrorKind.ConnectionRefused },
+        { new HttpRequestException(HttpRequestError.HttpProtocolError, "x", new HttpProtocolException(0x1, "a ping was not answered", null)), KubeErrorKind.Timeout },
         { new IOException("x", new SocketException((int)SocketError.ConnectionReset)), KubeErrorKind.ConnectionRefused },
         { new TaskCanceledException(), KubeErrorKind.Timeout },
         { new InvalidDataException("gzip"), KubeErrorKind.Protocol },

@@ -1,3 +1,4 @@
+using System.Net;
 using MultiCluster.Kubernetes.Configuration;
 using MultiCluster.Kubernetes.Discovery;
 using MultiCluster.Kubernetes.Errors;
@@ -6,6 +7,7 @@ using MultiCluster.Kubernetes.Transport;
 using MultiCluster.Kubernetes.Watching;
 using MultiCluster.Simulator.Hosting;
 using MultiCluster.Simulator.Seeding;
+using MultiCluster.TestSupport;
 
 namespace MultiCluster.Kubernetes.Tests.Watching;
 
@@ -49,6 +51,23 @@ public sealed class SimulatedClusterTests : IAsyncLifetime, IDisposable
         ApiSurface surface = await discovery.ReadAsync().WaitAsync(Soon);
         Assert.Equal("deployments.apps", surface.Find("deploy")!.GroupResource);
         Assert.Equal(surface.Hash, (await discovery.ReadAsync().WaitAsync(Soon)).Hash);
+    }
+
+    [Fact]
+    public async Task Open_ServerHangs_IsATimeout()
+    {
+        await using var relay = new TcpRelay(new IPEndPoint(IPAddress.Loopback, _cluster.Url.Port));
+        string kubeconfig = _cluster.KubeconfigYaml().Replace($":{_cluster.Url.Port}", $":{relay.Port}", StringComparison.Ordinal);
+        ClusterConnection connection = Kubeconfig.Parse(kubeconfig, "simulated").Require();
+        await using var client = new KubeClient(connection, new KubeClientOptions { KeepAliveDelay = TimeSpan.FromSeconds(1) });
+        await using KubeStream watch = await client.OpenAsync(KubeRequest.Get("/api/v1/configmaps?watch=1&resourceVersion=0")).WaitAsync(Soon);
+
+        relay.Cut();
+        Exception broken = await Assert.ThrowsAnyAsync<Exception>(() => watch.Body.CopyToAsync(Stream.Null).WaitAsync(Soon));
+
+        KubeError error = ErrorClassifier.FromException(broken, connection.Server);
+        Assert.Equal(KubeErrorKind.Timeout, error.Kind);
+        Assert.Contains("no longer answers", error.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -1,10 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace MultiCluster.Cluster.Tests;
+namespace MultiCluster.TestSupport;
 
 /// <summary>Passes connections on loopback on to a server, until it is cut: then what is open goes silent, as behind a broken switch.</summary>
-internal sealed class TcpRelay : IAsyncDisposable
+public sealed class TcpRelay : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stop = new();

@@ -25,14 +25,14 @@ public sealed class PlacementTests(PostgresServer server, ITestOutputHelper outp
         await fleet.UntilAsync("/v1/count/pods", a => !fleet.IsFresh(a));
         await fleet.UntilAsync("/v1/count/pods", a => a.GetProperty("total").GetInt64() == (members * 50) + (members / 3 * 2_000) && fleet.IsFresh(a));
 
-        // Only what was on the lost silo may be moved, so nothing can be evener than what that allows: one heavy cluster of difference.
+        // Only what was on the lost silo is placed, by both at the same time and without a word to each other: a heavy cluster of difference for each.
         double[] carried = await fleet.RowsAsync("""
             SELECT sum(coalesce(l.load, 0)) FROM grain_directory d JOIN cluster_load l ON d.grain_id = 'cluster/' || l.cluster GROUP BY d.silo ORDER BY 1
             """);
         double heaviest = (await fleet.RowsAsync("SELECT max(load) FROM cluster_load"))[0];
         output.WriteLine($"carried: {string.Join(", ", carried)}; the heaviest cluster: {heaviest}");
         Assert.Equal(2, carried.Length);
-        Assert.InRange(carried[1] - carried[0], 0, 1.5 * heaviest);
+        Assert.InRange(carried[1] - carried[0], 0, 2.5 * heaviest);
         Assert.Equal(members, (await fleet.RowsAsync("SELECT count(*)::float8 FROM grain_directory WHERE grain_id LIKE 'cluster/%'"))[0]);
     }
 

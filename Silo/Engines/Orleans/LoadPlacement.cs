@@ -37,8 +37,13 @@ internal sealed class LoadPlacementDirector(SiloBook book, TimeProvider time) : 
         return Choose(target.GrainIdentity, staying.Length > 0 ? staying : silos, known);
     }
 
-    private SiloAddress Choose(GrainId grain, SiloAddress[] silos, SiloPage known)
+    /// <summary>Chooses, and remembers what it has chosen.</summary>
+    /// <param name="grain">What to place.</param>
+    /// <param name="silos">The silos that it may be placed on.</param>
+    /// <param name="known">What the database knows.</param>
+    internal SiloAddress Choose(GrainId grain, SiloAddress[] silos, SiloPage known)
     {
+        HashSet<string> alive = [.. silos.Select(s => s.ToParsableString())];
         lock (_gate)
         {
             Dictionary<string, double> carried = known.Carried();
@@ -47,9 +52,11 @@ internal sealed class LoadPlacementDirector(SiloBook book, TimeProvider time) : 
                 _assumed.Remove(other);
             }
 
-            foreach ((string other, (string silo, _)) in _assumed.Where(a => !known.Silos.ContainsKey(a.Key)))
+            // Until it is tidied or replaced, an entry of the directory may lead to the silo that was lost; what was decided since is nearer to the truth.
+            foreach ((string other, (string silo, _)) in _assumed.Where(a => !(known.Silos.TryGetValue(a.Key, out string? place) && alive.Contains(place))))
             {
-                carried[silo] = carried.GetValueOrDefault(silo) + known.LoadOf(other);
+                // The others place their share of what was lost at this moment, and choose as this silo does.
+                carried[silo] = carried.GetValueOrDefault(silo) + (silos.Length * known.LoadOf(other));
             }
 
             // Of silos that carry alike the grain's hash decides, or all silos would send what they place to the same one.

@@ -35,11 +35,16 @@ internal sealed class LostClusters
     /// <summary>Takes note of a cluster that has reported from another silo than before and is not in step there: the one before is lost, whether or not that was noticed.</summary>
     public void Note(ClusterEntry? before, ClusterEntry now, DateTimeOffset at)
     {
-        if (before?.Summary is { Silo.Length: > 0 } last && before.Uid == now.Uid && now.Summary is { } summary && summary.Silo != last.Silo && !IsInStep(summary))
+        if (before?.Summary is { Silo.Length: > 0 } last && before.Uid == now.Uid && now.Summary is { } summary && !IsInStep(summary)
+            && (summary.Silo != last.Silo || HasBegunAnew(last, summary)))
         {
             _resyncing.TryAdd(now.Name, at);
         }
     }
+
+    // It may come to life again where it was, as when it could go nowhere else for a while.
+    private static bool HasBegunAnew(ClusterSummary last, ClusterSummary now) =>
+        now.Phase == ClusterPhase.Pending && last.Phase is not (ClusterPhase.Pending or ClusterPhase.Disabled) && now.Generation == last.Generation;
 
     /// <summary>The fleet as it was heard of, with every cluster as pending whose silo is lost, or that is read anew because it was.</summary>
     /// <param name="heard">What the fleet has said.</param>
@@ -104,7 +109,7 @@ internal sealed class LostClusters
     public static ClusterSummary? ShowOne(ClusterSummary? seen, ClusterDescription said, DateTimeOffset at)
     {
         ClusterSummary? now = said.Cluster?.Summary;
-        if (seen is null || seen.Fault?.Kind == ResyncingFault)
+        if (seen is null || seen.Fault?.Kind == ResyncingFault || seen.Sequence > now?.Sequence)   // heard while the answer was on its way
         {
             return seen ?? now;
         }

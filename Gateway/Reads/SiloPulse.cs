@@ -134,6 +134,10 @@ internal sealed partial class SiloPulse : BackgroundService
         {
             Set(silo, late);
         }
+        else if (Lack(all) is { } lasting && !_quiet.TryAdd(silo, 0))
+        {
+            Set(silo, lasting);   // three seconds without a word from any of them
+        }
     }
 
     /// <summary>Why nobody has answered; null where somebody has: a silo whose clusters live elsewhere has left in order, and the way to the last of them may be refused meanwhile.</summary>

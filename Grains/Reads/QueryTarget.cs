@@ -43,7 +43,7 @@ internal sealed record QueryTarget(ResourceType? Type, KindTable? Table, Cluster
             {
                 Cluster = source.Cluster,
                 State = standing is { State: not MirrorState.NotMirrored } known ? StateOf(known.State, source.Phase) : CoverageState.NotMirrored,
-                Fault = standing?.Fault ?? Hint(type),
+                Fault = standing is { State: not MirrorState.NotMirrored } ? standing.Value.Fault ?? source.Fault : standing?.Fault ?? Hint(type),
             });
         }
 

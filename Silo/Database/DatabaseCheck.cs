@@ -18,7 +18,7 @@ internal sealed class DatabaseCheck(NpgsqlDataSource database, TimeProvider time
         try
         {
             // Not by a token: to end a statement the driver asks the server, which is just what does not answer. It ends by its own timeouts.
-            await AskAsync().WaitAsync(Patience, time, cancellationToken);
+            await AskAsync(database).WaitAsync(Patience, time, cancellationToken);
             return HealthCheckResult.Healthy();
         }
         catch (NpgsqlException e)
@@ -33,7 +33,9 @@ internal sealed class DatabaseCheck(NpgsqlDataSource database, TimeProvider time
         HealthCheckResult Missing(NpgsqlException e) => new(context.Registration.FailureStatus, DatabaseException.From(e, database.ConnectionString).Message);
     }
 
-    private async Task AskAsync()
+    /// <summary>Ends well where the database answers.</summary>
+    /// <exception cref="NpgsqlException">It does not.</exception>
+    internal static async Task AskAsync(NpgsqlDataSource database)
     {
         await using NpgsqlCommand command = database.CreateCommand("SELECT 1");
         await command.ExecuteScalarAsync(CancellationToken.None);

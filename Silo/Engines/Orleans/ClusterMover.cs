@@ -1,3 +1,4 @@
+using System.Data.Common;
 using Microsoft.Extensions.Logging;
 using MultiCluster.Clusters;
 using MultiCluster.Grains.Cluster;
@@ -10,12 +11,19 @@ namespace MultiCluster.Silo.Engines;
 
 /// <summary>Moves a cluster of this silo to another without a gap: its mirror is filled there before its grain follows.</summary>
 /// <remarks>Thread-safe; one move of a cluster at a time.</remarks>
-internal sealed partial class ClusterMover(LocalClusters clusters, IGrainFactory grains, TimeProvider time, ILogger<ClusterMover> logger)
+/// <param name="clusters">Clusters of this silo.</param>
+/// <param name="grains">Finds grains.</param>
+/// <param name="reachDatabase">Ends well where the database answers.</param>
+/// <param name="time">For pauses and deadlines.</param>
+/// <param name="logger">Log.</param>
+internal sealed partial class ClusterMover(LocalClusters clusters, IGrainFactory grains, Func<Task> reachDatabase, TimeProvider time, ILogger<ClusterMover> logger)
 {
     private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(100);
 
     // A call that is not answered within this is lost; the move is given up or goes on without.
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan DatabaseTimeout = TimeSpan.FromSeconds(1);
 
     // From one memory to another: a million objects take less.
     private static readonly TimeSpan CopyWithin = TimeSpan.FromSeconds(30);
@@ -46,10 +54,12 @@ internal sealed partial class ClusterMover(LocalClusters clusters, IGrainFactory
                 await FillAsync(grain, standby, CopyWithin, copies: true, stop);
             }
 
+            // A grain that has left here can come to life nowhere without the database. While that is away it stays, and answers.
+            await reachDatabase().WaitAsync(DatabaseTimeout, time, stop);
             await grain.AsReference<IGrainManagementExtension>().MigrateOnIdle(stop).AsTask().WaitAsync(CallTimeout, time, stop);
             return await HasLeftAsync(cluster, stop);
         }
-        catch (Exception e) when (!stop.IsCancellationRequested && e is TimeoutException or OrleansException)
+        catch (Exception e) when (!stop.IsCancellationRequested && e is TimeoutException or OrleansException or DbException)
         {
             LogMoveFailed(logger, e, cluster, target);
             return false;

@@ -143,7 +143,8 @@ internal sealed partial class DatabaseGrainDirectory(
             await Task.Delay(Pause * (tried * (0.5 + Random.Shared.NextDouble())), time);
         }
 
-        throw new OrleansException($"The database does not say which silo holds the grain: {reason} GET /readyz of the silos tells what is missing.");
+        // Of this type, as for a silo that is lost: the grain lives nowhere until the database says where, and whoever asks may ask again.
+        throw new SiloUnavailableException($"The database does not say which silo holds the grain: {reason} GET /readyz of the silos tells what is missing.");
     }
 
     /// <summary>Whether it says that a connection has ended, and nothing of the question.</summary>

@@ -229,7 +229,7 @@ internal sealed class EngineSetup : IAsyncDisposable
         silo.Services.AddSingleton<SiloLeases>();
         silo.Services.AddSingleton<LeaseKeeper>();
         silo.Services.AddSingleton<SiloBook>();
-        silo.Services.AddSingleton<ClusterMover>();
+        silo.Services.AddSingleton(services => ActivatorUtilities.CreateInstance<ClusterMover>(services, (Func<Task>)(() => DatabaseCheck.AskAsync(_database!))));
         silo.Services.AddHostedService(services => services.GetRequiredService<LeaseKeeper>());
         silo.Services.AddHostedService<HandOver>();
         silo.Services.Configure<HostOptions>(o => o.ShutdownTimeout = _network.HandOverTimeout + Service.ShutdownDeadline);

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Logging.Abstractions;
 using MultiCluster.Clusters;
+using MultiCluster.Fleet;
 using MultiCluster.Gateway.Clusters;
 using MultiCluster.Gateway.Reads;
 using Orleans.Runtime;
@@ -87,6 +88,16 @@ public sealed class LostClusterTests : IDisposable
     }
 
     public void Dispose() => _fleet.Dispose();
+
+    [Fact]
+    public async Task Describe_TheFleetHasHeardSomethingNewerMeanwhile_SaysThat()
+    {
+        _fleet.Report("c0000", ClusterPhase.Online, "silo-2");
+        ClusterEntry entry = _fleet.Entry("c0000");
+        _fleet["c0000"].Description = _fleet["c0000"].Description with { Cluster = entry with { Summary = entry.Summary! with { Phase = ClusterPhase.Pending, Kinds = 0, Sequence = 1 } } };
+        _fleet.Change("c0000", e => e with { Summary = e.Summary! with { Sequence = 2 } });
+        Assert.Equal((ClusterPhase.Online, 45), ((await DescribeAsync()).Cluster!.Summary!.Phase, (await DescribeAsync()).Cluster!.Summary!.Kinds));
+    }
 
     private static MirroredKind Kind(MirrorState state) => new() { Group = "", Version = "v1", Plural = "pods", Kind = "Pod", Namespaced = true, ShortNames = [], State = state };
 

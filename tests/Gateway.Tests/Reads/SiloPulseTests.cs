@@ -83,6 +83,26 @@ public sealed class SiloPulseTests : IAsyncDisposable
     }
 
     [Fact]
+    public void View_ClusterBeginsAnewWhereItWas_IsReadAnew()
+    {
+        // As when it could not come to life elsewhere while the database was away.
+        using var fleet = new SimulatedFleet(new ManualTimeProvider());
+        fleet.Join("a1");
+        fleet.Report("a1", ClusterPhase.Online, "a");
+        fleet.Report("a1", ClusterPhase.Pending, "a");
+        ClusterSummary summary = fleet.View.Current.Clusters["a1"].Summary!;
+        Assert.Equal((ClusterPhase.Pending, LostClusters.ResyncingFault), (summary.Phase, summary.Fault?.Kind));
+        fleet.Report("a1", ClusterPhase.Online, "a", syncing: 45);
+        Assert.Equal(ClusterPhase.Pending, Phase(fleet.View.Current, "a1"));
+        fleet.Report("a1", ClusterPhase.Online, "a");
+        Assert.Equal(ClusterPhase.Online, Phase(fleet.View.Current, "a1"));
+
+        // What finds a new kind has lost nothing.
+        fleet.Report("a1", ClusterPhase.Online, "a", syncing: 1);
+        Assert.Equal(ClusterPhase.Online, Phase(fleet.View.Current, "a1"));
+    }
+
+    [Fact]
     public async Task Pulse_OneClusterIsRefused_ItsSiloIsNotLost()
     {
         _fleet["a1"].FailNext(new SiloUnavailableException("on its way"), int.MaxValue);

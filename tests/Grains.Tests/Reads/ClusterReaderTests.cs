@@ -149,6 +149,11 @@ public sealed class ClusterReaderTests
         _source.Phase = ClusterPhase.Online;
         Assert.Equal((CoverageState.NotServed, 0), await Ask("gizmos"));
         Assert.Equal((CoverageState.NotMirrored, 0), await Ask("gadgets"));
+
+        // Just found: neither mirrored nor left out yet, and nothing that a reader should mend.
+        _source.Standing = new KindStanding(MirrorState.Syncing, null, null);
+        Assert.Equal((CoverageState.Syncing, null), ((await List(new ObjectQuery { Kind = "gadgets" }, 1)).Coverage.State, (await List(new ObjectQuery { Kind = "gadgets" }, 1)).Coverage.Fault));
+        _source.Standing = null;
         _mirror.AddKind(Gadgets with { Version = "v2" });
         Assert.Equal((CoverageState.Syncing, 0), await Ask("gadgets"));
         Assert.Equal((CoverageState.NotMirrored, 0), await Ask("example.com/v1/gadgets"));

@@ -104,6 +104,24 @@ public sealed class SeveralSilosTests
     }
 
     [Fact]
+    public async Task Move_TheDatabaseIsAwayWhenTheMirrorIsFilled_TheClusterStaysAndAnswers()
+    {
+        await using SimulatedCluster member = await StartAsync();
+        Put(member, "a");
+        await using MovingFleet fleet = await MovingFleet.StartAsync(silos: 2);
+        await fleet.JoinAsync("eu-1", member, "configmaps");
+        (InProcessSiloHandle from, InProcessSiloHandle to) = Places(fleet, "eu-1");
+
+        foreach (Func<Task> away in (Func<Task>[])[() => throw new Npgsql.NpgsqlException("away"), () => new TaskCompletionSource().Task])
+        {
+            Assert.False(await MoverOf(from, away).MoveAsync("eu-1", to.SiloAddress, MovingFleet.Patience, moveUnfilled: true, CancellationToken.None));
+            FleetPage page = await fleet.Reader.ListAsync(new FleetQuery { Objects = Maps }, CancellationToken.None);
+            Assert.Equal(CoverageState.Ok, Assert.Single(page.Coverage).State);
+            Assert.Equal(from.SiloAddress, Places(fleet, "eu-1").From.SiloAddress);
+        }
+    }
+
+    [Fact]
     public async Task Move_MemberIsAway_ItsObjectsGoAlong_AndAnOpenWatchGoesOnWhenItIsBack()
     {
         await using SimulatedCluster member = await StartAsync();
@@ -286,9 +304,10 @@ public sealed class SeveralSilosTests
         }
     }
 
-    private static ClusterMover MoverOf(InProcessSiloHandle silo) => new(
+    private static ClusterMover MoverOf(InProcessSiloHandle silo, Func<Task>? reachDatabase = null) => new(
         silo.ServiceProvider.GetRequiredService<LocalClusters>(),
         silo.ServiceProvider.GetRequiredService<global::Orleans.IGrainFactory>(),
+        reachDatabase ?? (static () => Task.CompletedTask),
         TimeProvider.System,
         NullLogger<ClusterMover>.Instance);
 

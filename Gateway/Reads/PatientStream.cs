@@ -24,26 +24,30 @@ internal sealed class PatientStream<T>(IAsyncEnumerator<T> stream, TimeProvider 
         return any;
     }
 
+    /// <summary>Ends the stream; what does not end within a second is left behind.</summary>
     public async ValueTask DisposeAsync()
+    {
+        // It was cancelled with us and is about to notice, and its grain is told; where that was lost with its silo, nobody answers for half a minute.
+        Task ended = EndAsync();
+        using var patience = new CancellationTokenSource(Patience, time);
+        await ended.WaitAsync(patience.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        if (ended.IsCompleted)
+        {
+            await ended;
+        }
+        else
+        {
+            _ = ended.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);   // what it ends with concerns nobody any more
+        }
+    }
+
+    private async Task EndAsync()
     {
         if (_moving is { IsCompleted: false } moving)
         {
-            // It was cancelled with us and is about to notice.
-            using var patience = new CancellationTokenSource(Patience, time);
-            await moving.WaitAsync(patience.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-            if (!moving.IsCompleted)
-            {
-                _ = LeaveBehindAsync(moving);   // ends with the grain's own call; what it ends with concerns nobody any more
-                return;
-            }
+            await moving.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
 
-        await stream.DisposeAsync();
-    }
-
-    private async Task LeaveBehindAsync(Task moving)
-    {
-        await moving.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         await stream.DisposeAsync();
     }
 }

@@ -22,8 +22,8 @@ internal sealed partial class SiloPulse : BackgroundService
     // A killed silo is refused at once, unless the call was under way to it; one that hangs says nothing. On a busy machine a healthy one has been seen to take a second.
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(1.5);
 
-    // A cluster that moves is refused for less; nobody else knows by then whether the silo is lost, and the readers' own patience waits for what is found here.
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(300);
+    // While a cluster moves, and when a silo on the way to it has ended, it is refused for less as a rule. The readers' own patience waits for what is found here.
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(600);
 
     // A call that was under way to a silo when that was killed is answered by nobody; one that is made afterwards is refused at once.
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromMilliseconds(400);

@@ -36,7 +36,7 @@ public sealed class RegistrationTests(PostgresServer server) : IClassFixture<Pos
 
         // One whose answer was lost with the silo may be there or not; it is whole in either case.
         Assert.InRange(Names(answer).Count, AtFirst + acknowledged.Count, AtFirst + 40);
-        await AssertAllLiveOnceAsync(fleet, Names(answer).Count);
+        await AssertAllLiveOnceAsync(fleet, Names(answer));
     }
 
     [ClusterFact]
@@ -57,14 +57,16 @@ public sealed class RegistrationTests(PostgresServer server) : IClassFixture<Pos
 
         // Nobody names a cluster: the fleet starts them by itself.
         await fleet.UntilAsync("/v1/count/pods", answer => answer.GetProperty("total").GetInt64() == AtFirst * PodsOfEach && fleet.IsFresh(answer));
-        await AssertAllLiveOnceAsync(fleet, AtFirst);
+        await AssertAllLiveOnceAsync(fleet, [.. fleet.Members.Select(m => m.Options.Name)]);
     }
 
     /// <summary>By the directory, and by what the members see: one watch of pods each.</summary>
-    private static async Task AssertAllLiveOnceAsync(FleetUnderTest fleet, int clusters)
+    private static async Task AssertAllLiveOnceAsync(FleetUnderTest fleet, IReadOnlyCollection<string> clusters)
     {
+        // Of these only: where a registration was lost on the way, a grain of that name may be in memory that holds nothing, until it is idle for long enough.
+        string names = string.Join(", ", clusters.Select(c => $"'cluster/{c}'"));
         await fleet.UntilRowsAsync(
-            "SELECT count(*)::float8 FROM grain_directory d JOIN silo_lease l ON l.silo = d.silo WHERE d.grain_id LIKE 'cluster/%'", living => living == clusters);
+            $"SELECT count(*)::float8 FROM grain_directory d JOIN silo_lease l ON l.silo = d.silo WHERE d.grain_id IN ({names})", living => living == clusters.Count);
         double[] twice = await fleet.RowsAsync("SELECT count(*)::float8 FROM grain_directory WHERE grain_id LIKE 'cluster/%' GROUP BY grain_id HAVING count(*) > 1");
         Assert.Empty(twice);
     }

@@ -39,12 +39,11 @@ internal sealed record QueryTarget(ResourceType? Type, KindTable? Table, Cluster
         KindStanding? standing = source.StandingOf(type.GroupResource);
         if (!source.Mirror.TryGetKind(type.GroupResource, out KindTable? table))
         {
-            return new QueryTarget(type, null, new ClusterCoverage
-            {
-                Cluster = source.Cluster,
-                State = standing is { State: not MirrorState.NotMirrored } known ? StateOf(known.State, source.Phase) : CoverageState.NotMirrored,
-                Fault = standing is { State: not MirrorState.NotMirrored } ? standing.Value.Fault ?? source.Fault : standing?.Fault ?? Hint(type),
-            });
+            // Only what is left out is worth the hint; what has just been found is about to be mirrored.
+            (CoverageState state, ClusterFault? fault) = standing is { State: not MirrorState.NotMirrored } known
+                ? (StateOf(known.State, source.Phase), known.Fault ?? source.Fault)
+                : (CoverageState.NotMirrored, standing?.Fault ?? Hint(type));
+            return new QueryTarget(type, null, new ClusterCoverage { Cluster = source.Cluster, State = state, Fault = fault });
         }
 
         if (table.Type.Version != type.Version && NamesVersion(kind))

@@ -72,7 +72,7 @@ public sealed partial class ClusterCommands
     /// <param name="time">For deadlines.</param>
     /// <param name="logger">Log.</param>
     internal ClusterCommands(Func<string, IClusterGrain> clusters, FleetView fleet, ConnectionSealer sealer, TimeProvider time, ILogger logger) =>
-        (_clusters, _reads, _fleet, _sealer, _time, _logger) = (clusters, new ClusterCalls(clusters, name => fleet.Current.IsLost(name), time, logger), fleet, sealer, time, logger);
+        (_clusters, _reads, _fleet, _sealer, _time, _logger) = (clusters, new ClusterCalls(clusters, name => fleet.Current.LossOf(name), time, logger), fleet, sealer, time, logger);
 
     /// <summary>Registers a cluster.</summary>
     /// <exception cref="ClusterRefusedException">It was refused.</exception>

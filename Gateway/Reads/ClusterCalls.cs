@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using MultiCluster.Clusters;
 using MultiCluster.Reads;
@@ -9,19 +10,27 @@ namespace MultiCluster.Gateway.Reads;
 /// <summary>Asks clusters, and turns everything that can go wrong on the way into coverage.</summary>
 /// <remarks>
 /// A call that finds no silo is tried again: while a cluster moves, and while a silo that is not its own ends, the way to it is refused for a
-/// moment. Of a cluster whose silo is known to be lost that is no use, and its answer is not waited for either. Thread-safe.
+/// moment. Of a cluster whose silo is known to be lost, or that was refused for as long before, that is no use; of the former the answer is not
+/// waited for either. Thread-safe.
 /// </remarks>
 /// <param name="clusters">Finds the grain of a cluster.</param>
-/// <param name="isLost">Whether the silo of a cluster is known to be lost (<see cref="FleetSnapshot.IsLost"/>).</param>
+/// <param name="lossOf">What is wrong with the silo of a cluster, where that is known to be lost (<see cref="FleetSnapshot.LossOf"/>).</param>
 /// <param name="time">For pauses.</param>
 /// <param name="logger">Log.</param>
-internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters, Func<string, bool> isLost, TimeProvider time, ILogger logger)
+internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters, Func<string, ClusterFault?> lossOf, TimeProvider time, ILogger logger)
 {
     /// <summary>Most clusters that one request asks at the same time. Far above the cores, because an answer may come from another machine or from a slow member.</summary>
     public const int MaxParallel = 128;
 
     /// <summary>Kind of the fault of a cluster whose silo was lost, until its grain lives on another.</summary>
     public const string MovingFault = "Moving";
+
+    /// <summary>Kind of the fault of a cluster from which no answer came in time.</summary>
+    public const string TimeoutFault = "Timeout";
+
+    /// <summary>What is wrong with the clusters of a silo that says nothing.</summary>
+    public static readonly ClusterFault SilentSilo = new(
+        TimeoutFault, "The part of this service that holds the cluster has said nothing for some seconds. If that lasts, another takes the cluster over. Ask again in a few seconds.");
 
     // A silo that ended in order leaves calls to its last places refused until the others have heard of its end; they look every second or so.
     private static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(2);
@@ -40,6 +49,9 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     // How often it is looked meanwhile whether the silo is known to be lost.
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(200);
 
+    // Clusters that were refused to the end of our patience and have not answered since: what was no move the last time is hardly one now.
+    private readonly ConcurrentDictionary<string, byte> _refused = new(StringComparer.Ordinal);
+
     /// <summary>For how long a call is tried again that finds no silo, since it was first found so; 2 s by default.</summary>
     public TimeSpan Patience { get; init; } = DefaultPatience;
 
@@ -47,7 +59,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     public TimeSpan AskAgainAfter { get; init; } = DefaultAskAgainAfter;
 
     /// <summary>Whether the silo of a cluster is known to be lost.</summary>
-    public bool IsLost(string cluster) => isLost(cluster);
+    public bool IsLost(string cluster) => lossOf(cluster) is not null;
 
     /// <summary>The grain of a cluster.</summary>
     public IClusterGrain Grain(string cluster) => clusters(cluster);
@@ -75,7 +87,13 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
             try
             {
                 // A grain that does not listen to its token must not hold up the answer either.
-                return await (fromMirror ? FirstAnswerAsync(cluster, call, IsEnough, deadline) : call(Grain(cluster), deadline)).WaitAsync(deadline);
+                T answer = await (fromMirror ? FirstAnswerAsync(cluster, call, IsEnough, deadline) : call(Grain(cluster), deadline)).WaitAsync(deadline);
+                if (!_refused.IsEmpty)
+                {
+                    _refused.TryRemove(cluster, out _);
+                }
+
+                return answer;
             }
             catch (OperationCanceledException) when (caller.IsCancellationRequested)
             {
@@ -83,7 +101,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
             }
             catch (Exception e) when (deadline.IsCancellationRequested)
             {
-                return failed(isMoving || IsLoss(e) || isLost(cluster) ? Moving(cluster) : TimedOut(cluster));
+                return failed(Without(cluster, isMoving || IsLoss(e)));
             }
             catch (Exception e) when (IsLoss(e) || e is TimeoutException)
             {
@@ -91,8 +109,13 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
                 failedAt ??= time.GetTimestamp();
                 if (IsEnough())
                 {
-                    LogCallFailed(logger, isMoving || isLost(cluster) ? LogLevel.Debug : LogLevel.Warning, e, cluster);   // a lost silo is told of once, by the pulse
-                    return failed(isMoving || isLost(cluster) ? Moving(cluster) : TimedOut(cluster));
+                    if (isMoving)
+                    {
+                        _refused.TryAdd(cluster, 0);
+                    }
+
+                    LogCallFailed(logger, isMoving || IsLost(cluster) ? LogLevel.Debug : LogLevel.Warning, e, cluster);   // a lost silo is told of once, by the pulse
+                    return failed(Without(cluster, isMoving));
                 }
             }
             catch (Exception e)
@@ -107,12 +130,12 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
             }
             catch (OperationCanceledException) when (!caller.IsCancellationRequested)
             {
-                return failed(isMoving ? Moving(cluster) : TimedOut(cluster));
+                return failed(Without(cluster, isMoving));
             }
         }
 
         bool IsEnough() =>
-            (failedAt is { } at && time.GetElapsedTime(at) > Patience) || (time.GetElapsedTime(begun) > PatienceWithLost && isLost(cluster));
+            (failedAt is { } at && time.GetElapsedTime(at) > (_refused.ContainsKey(cluster) ? PatienceWithLost : Patience)) || (time.GetElapsedTime(begun) > PatienceWithLost && IsLost(cluster));
     }
 
     /// <summary>Asks, and asks again while there is no answer and it is not enough.</summary>
@@ -202,6 +225,13 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     public static ClusterCoverage CoverageOf(Exception error, string cluster) =>
         IsLoss(error) ? Moving(cluster) : error is TimeoutException ? TimedOut(cluster) : Unavailable(cluster);
 
+    // Refused is lost for sure, whatever else is known; a silo that says nothing may be back in a moment.
+    private ClusterCoverage Without(string cluster, bool isMoving) =>
+        isMoving ? Moving(cluster)
+        : lossOf(cluster) is not { } loss ? TimedOut(cluster)
+        : loss.Kind == MovingFault ? Moving(cluster)
+        : new ClusterCoverage { Cluster = cluster, State = CoverageState.Timeout, Fault = loss };
+
     /// <summary>Coverage of a cluster whose silo was lost.</summary>
     public static ClusterCoverage Moving(string cluster) => new()
     {
@@ -218,7 +248,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     {
         Cluster = cluster,
         State = CoverageState.Timeout,
-        Fault = new ClusterFault("Timeout", "No answer within the deadline. Ask again, with a longer deadline, or leave the cluster out."),
+        Fault = new ClusterFault(TimeoutFault, "No answer within the deadline. Ask again, with a longer deadline, or leave the cluster out."),
     };
 
     /// <summary>Coverage of a cluster of which a watch hears nothing.</summary>
@@ -226,7 +256,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     {
         Cluster = cluster,
         State = CoverageState.Timeout,
-        Fault = new ClusterFault("Timeout", "Nothing is heard of the cluster at the moment; the watch asks for it again and goes on from where it was."),
+        Fault = new ClusterFault(TimeoutFault, "Nothing is heard of the cluster at the moment; the watch asks for it again and goes on from where it was."),
     };
 
     /// <summary>Coverage of a cluster whose grain could not be reached.</summary>

@@ -34,7 +34,7 @@ public sealed class FleetReader
     internal FleetReader(Func<string, IClusterGrain> clusters, FleetView fleet, FleetClock clock, TimeProvider time, ILogger? logger = null)
     {
         _logger = logger ?? NullLogger.Instance;
-        _calls = new ClusterCalls(clusters, name => fleet.Current.IsLost(name), time, _logger);
+        _calls = new ClusterCalls(clusters, name => fleet.Current.LossOf(name), time, _logger);
         _fleet = fleet;
         _clock = clock;
         _time = time;

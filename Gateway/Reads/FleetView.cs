@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using MultiCluster.Clusters;
 using MultiCluster.Fleet;
 using Orleans;
 
@@ -30,8 +31,12 @@ public sealed class FleetSnapshot
     /// <summary>Whether the fleet has been heard of at all.</summary>
     public bool IsKnown { get; init; }
 
-    /// <summary>Whether the silo of a cluster is known to be lost: refused, not merely silent, and no other has said that it holds the cluster.</summary>
-    internal bool IsLost(string cluster) => Clusters.TryGetValue(cluster, out ClusterEntry? entry) && entry.Summary?.Fault?.Kind == ClusterCalls.MovingFault;
+    /// <summary>Silos that do not answer, by name.</summary>
+    internal ImmutableDictionary<string, LostSilo> LostSilos { get; init; } = [];
+
+    /// <summary>What is wrong with the silo of a cluster; null while that is not known to be lost, or once another has said that it holds the cluster.</summary>
+    internal ClusterFault? LossOf(string cluster) =>
+        !LostSilos.IsEmpty && Clusters.TryGetValue(cluster, out ClusterEntry? entry) && entry.Summary is { } summary && LostSilos.TryGetValue(summary.Silo, out LostSilo? lost) ? lost.Fault : null;
 
     /// <summary>The clusters in byte order of their names.</summary>
     public ImmutableArray<ClusterEntry> Ordered

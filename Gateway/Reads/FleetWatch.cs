@@ -184,7 +184,7 @@ internal sealed class FleetWatch : IAsyncDisposable
                 BeginLeave(subscription, entry.SelectionChangedAt);
                 subscription.Leave();
             }
-            else if (entry.Summary is { Fault.Kind: ClusterCalls.MovingFault, Silo: var lost } && subscription.LostSilo != lost)
+            else if (fleet.LossOf(entry.Name) is { Kind: ClusterCalls.MovingFault } && entry.Summary!.Silo is var lost && subscription.LostSilo != lost)
             {
                 // A stream from a silo that is lost only falls silent; in a large fleet that takes longer to notice than what is known here.
                 subscription.LostSilo = lost;

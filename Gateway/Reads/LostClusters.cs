@@ -97,6 +97,7 @@ internal sealed class LostClusters
             Through = heard.Through,
             Clusters = shown.ToImmutable(),
             Departures = heard.Departures,
+            LostSilos = _silos,
         };
 
         void Show(ClusterEntry now) => shown[now.Name] = before.Clusters.TryGetValue(now.Name, out ClusterEntry? same) && same == now ? same : now;

@@ -49,7 +49,7 @@ internal sealed partial class SiloPulse : BackgroundService
     /// <param name="logger">Log.</param>
     internal SiloPulse(Func<string, IClusterGrain> clusters, FleetView view, TimeProvider time, ILogger logger) =>
         // A call that fails is what is looked for, and is told of once for the silo instead of once for each cluster.
-        (_calls, _view, _time, _logger) = (new ClusterCalls(clusters, static _ => false, time, NullLogger.Instance) { Patience = Patience, AskAgainAfter = AskAgainAfter }, view, time, logger);
+        (_calls, _view, _time, _logger) = (new ClusterCalls(clusters, static _ => null, time, NullLogger.Instance) { Patience = Patience, AskAgainAfter = AskAgainAfter }, view, time, logger);
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -121,7 +121,7 @@ internal sealed partial class SiloPulse : BackgroundService
         }
         else if (Lack(signs) is { } silence && !_quiet.TryAdd(silo, 0))
         {
-            Set(silo, silence);
+            Set(silo, OfSilo(silence));
         }
 
         // They have moved and have yet to say so, or must be brought to life elsewhere.
@@ -136,12 +136,15 @@ internal sealed partial class SiloPulse : BackgroundService
         }
         else if (Lack(all) is { } lasting && !_quiet.TryAdd(silo, 0))
         {
-            Set(silo, lasting);   // three seconds without a word from any of them
+            Set(silo, OfSilo(lasting));   // three seconds without a word from any of them
         }
     }
 
     /// <summary>Why nobody has answered; null where somebody has: a silo whose clusters live elsewhere has left in order, and the way to the last of them may be refused meanwhile.</summary>
     private static ClusterFault? Lack(IReadOnlyCollection<Sign> signs) => signs.All(s => s.Silo is null) ? signs.FirstOrDefault().Fault : null;
+
+    // What one cluster is said to lack tells its reader to wait longer, which does not help where a silo hangs.
+    private static ClusterFault OfSilo(ClusterFault silence) => silence.Kind == ClusterCalls.TimeoutFault ? ClusterCalls.SilentSilo : silence;
 
     private static ClusterFault? Refusal(IReadOnlyCollection<Sign> signs) => Lack(signs) is null ? null : signs.FirstOrDefault(s => s.Fault?.Kind == ClusterCalls.MovingFault).Fault;
 

@@ -18,8 +18,10 @@ using Orleans.Configuration;
 using Orleans.Dashboard;
 using Orleans.GrainDirectory;
 using Orleans.Hosting;
+using Orleans.Messaging;
 using Orleans.Runtime;
 using Orleans.Runtime.Hosting;
+using Orleans.Runtime.Membership;
 using Orleans.Serialization;
 using Orleans.Storage;
 
@@ -44,9 +46,6 @@ internal sealed class EngineSetup : IAsyncDisposable
     // left has to see by the table that it is alone: after three of these, and when it looks. Until then it asks the one by way of the other, in vain.
     private static readonly TimeSpan AliveEvery = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(3);
-
-    // A gateway goes on asking a hung silo until it reads that others have declared it dead.
-    private static readonly TimeSpan SiloListAge = TimeSpan.FromSeconds(2);
 
     // The largest message is a page: at most 64 MiB of objects (PageFill.MaxPageBytes) and what is said of each. A larger one is a bug, and ends its call.
     private const int MaxMessageBytes = 96 * 1024 * 1024;
@@ -133,9 +132,6 @@ internal sealed class EngineSetup : IAsyncDisposable
 
         // At each start it takes the time since the machine was started for a stall of its own.
         builder.Logging.AddFilter("Orleans.Runtime.Watchdog", LogLevel.Error);
-
-        // It says every two seconds, with a stack each time, that the database is away, which costs a gateway nothing and which /readyz tells.
-        builder.Logging.AddFilter("Orleans.Messaging.GatewayManager", LogLevel.Critical);
 
         // It recommends the server's garbage collection at each start; ours is chosen for many small processes per machine.
         builder.Logging.AddFilter("Orleans.Runtime.Silo", LogLevel.Error);
@@ -267,10 +263,13 @@ internal sealed class EngineSetup : IAsyncDisposable
     {
         client.Configure<ClusterOptions>(SetName);
         client.Configure<ClientMessagingOptions>(Bound);
-        client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = SiloListAge);
+        client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = SiloRoutes.LookEvery);
         client.UseConnectionRetryFilter<SiloConnectionRetry>();
         client.AddGrainFigures();
         client.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
+        client.Services.AddSingleton(services => ActivatorUtilities.CreateInstance<SiloRoutes>(services, ActivatorUtilities.CreateInstance<AdoNetGatewayListProvider>(services)));
+        client.Services.AddSingleton<IGatewayListProvider>(services => services.GetRequiredService<SiloRoutes>());
+        client.Services.AddHostedService<SiloSignReader>();
         if (_network.Dashboard)
         {
             client.AddDashboard(o => o.HideTrace = true);

@@ -8,7 +8,7 @@ namespace MultiCluster.Silo.Engines;
 internal sealed partial class SiloConnectionRetry(TimeProvider time, ILogger<SiloConnectionRetry> logger) : IClientConnectionRetryFilter
 {
     // As often as the list of silos is read anew.
-    private static readonly TimeSpan Delay = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Delay = SiloRoutes.ListAge;
 
     private int _isTold;
 

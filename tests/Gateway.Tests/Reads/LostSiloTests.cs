@@ -117,13 +117,53 @@ public sealed class LostSiloTests
         AssertMoves(await asked.WaitAsync(FleetQuery.MaxDeadline / 10));   // half of it by the fleet's clock
     }
 
+    [Fact]
+    public async Task List_SiloIsSilent_IsNotWaitedForOnceThatIsKnown_AndNotCalledLost()
+    {
+        using var fleet = new SimulatedFleet(new FastTimeProvider(factor: 5), clusters: 3);
+        fleet.Report("c0001", ClusterPhase.Online, "silo-1");
+        fleet["c0001"].Hangs = true;
+        Lose(fleet, "silo-1", ClusterCalls.SilentSilo);
+
+        FleetPage page = await fleet.Reader.ListAsync(Query with { Deadline = FleetQuery.MaxDeadline }, CancellationToken.None).WaitAsync(FleetQuery.MaxDeadline / 10);
+
+        Assert.Equal((CoverageState.Timeout, ClusterCalls.SilentSilo), (page.Coverage[1].State, page.Coverage[1].Fault));
+        Assert.Equal(CoverageState.Ok, page.Coverage[2].State);
+    }
+
+    [Fact]
+    public async Task List_OneClusterIsRefusedAllTheTime_TheNextReadsDoNotWaitAsLong_UntilItHasAnswered()
+    {
+        // As while the database is away of which its new silo must learn that it lives there.
+        using var fleet = new SimulatedFleet(new FastTimeProvider(factor: 5), clusters: 3);
+        fleet["c0001"].FailNext(new SiloUnavailableException("gone"), int.MaxValue);
+
+        int first = await CallsOfAsync();
+        int second = await CallsOfAsync();
+        fleet["c0001"].FailNext(new SiloUnavailableException("gone"), 0);
+        FleetPage page = await ListAsync(fleet);
+        fleet["c0001"].FailNext(new SiloUnavailableException("gone"), int.MaxValue);
+        int third = await CallsOfAsync();
+
+        Assert.All(page.Coverage, c => Assert.Equal(CoverageState.Ok, c.State));
+        Assert.InRange(second, 1, 5);   // 0.5 s, as above; 2 s make six at least
+        Assert.All([first, third], calls => Assert.InRange(calls, 6, 20));
+
+        async Task<int> CallsOfAsync()
+        {
+            int before = fleet["c0001"].Calls;
+            AssertMoves(await ListAsync(fleet));
+            return fleet["c0001"].Calls - before;
+        }
+    }
+
     private static readonly FleetQuery Query = new() { Objects = new ObjectQuery { Kind = "configmaps" } };
 
     private static Task<FleetPage> ListAsync(SimulatedFleet fleet) =>
         fleet.Reader.ListAsync(Query with { Deadline = FleetQuery.MaxDeadline }, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30));
 
-    private static void Lose(SimulatedFleet fleet, string silo) =>
-        fleet.View.ShowLost(ImmutableDictionary<string, LostSilo>.Empty.Add(silo, new LostSilo(new ClusterFault(ClusterCalls.MovingFault, "gone"), default)));
+    private static void Lose(SimulatedFleet fleet, string silo, ClusterFault? fault = null) =>
+        fleet.View.ShowLost(ImmutableDictionary<string, LostSilo>.Empty.Add(silo, new LostSilo(fault ?? new ClusterFault(ClusterCalls.MovingFault, "gone"), default)));
 
     private static void AssertMoves(FleetPage page)
     {

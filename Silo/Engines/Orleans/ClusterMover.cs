@@ -61,7 +61,7 @@ internal sealed partial class ClusterMover(LocalClusters clusters, IGrainFactory
         }
         catch (Exception e) when (!stop.IsCancellationRequested && e is TimeoutException or OrleansException or DbException)
         {
-            LogMoveFailed(logger, e, cluster, target);
+            LogMoveFailed(logger, cluster, target, e.Message);
             return false;
         }
         finally
@@ -107,8 +107,8 @@ internal sealed partial class ClusterMover(LocalClusters clusters, IGrainFactory
         return true;
     }
 
-    [LoggerMessage(6130, LogLevel.Warning, "Cluster {Cluster}: could not be moved to {Silo}.", EventName = "MoveFailed")]
-    private static partial void LogMoveFailed(ILogger logger, Exception exception, string cluster, SiloAddress silo);
+    [LoggerMessage(6130, LogLevel.Warning, "Cluster {Cluster}: could not be moved to {Silo} and stays here for now: {Reason}", EventName = "MoveFailed")]
+    private static partial void LogMoveFailed(ILogger logger, string cluster, SiloAddress silo, string reason);
 
     [LoggerMessage(6131, LogLevel.Warning, "Cluster {Cluster}: {Waiting} kinds were not filled at its new place within {Within}.", EventName = "MoveNotFilled")]
     private static partial void LogNotFilled(ILogger logger, string cluster, int waiting, TimeSpan within);

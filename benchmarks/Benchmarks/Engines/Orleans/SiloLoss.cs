@@ -8,7 +8,7 @@ using MultiCluster.Simulator.Hosting;
 
 namespace MultiCluster.Benchmarks.Engines;
 
-/// <summary>What clients of a gateway see while one of three silos is killed or stopped in order, and how long a silo that joins waits for its share.</summary>
+/// <summary>What clients of a gateway see while one of three silos is killed, hangs, or is stopped in order, and how long a silo that joins waits for its share.</summary>
 internal sealed class SiloLoss(Fleets fleets)
 {
     private const int Silos = 3;
@@ -23,10 +23,11 @@ internal sealed class SiloLoss(Fleets fleets)
     private static readonly TimeSpan SettledFor = TimeSpan.FromSeconds(45);
     private static readonly TimeSpan SettledWithin = TimeSpan.FromMinutes(10);
 
-    /// <param name="args">[--kills N] [--stops N] [--joins N] [--members N] [--pods N] [--join-members N] [--join-pods N]</param>
+    /// <param name="args">[--kills N] [--hangs N] [--stops N] [--joins N] [--members N] [--pods N] [--join-members N] [--join-pods N]</param>
     public static Task RunAsync(string[] args) => Fleets.RunAsync(async fleets =>
     {
         int kills = Fleets.Option(args, "--kills", 20);
+        int hangs = Fleets.Option(args, "--hangs", 5);
         int stops = Fleets.Option(args, "--stops", 5);
         int joins = Fleets.Option(args, "--joins", 3);
         int members = Fleets.Option(args, "--members", 30);
@@ -34,10 +35,11 @@ internal sealed class SiloLoss(Fleets fleets)
         int joinMembers = Fleets.Option(args, "--join-members", 12);
         int joinPods = Fleets.Option(args, "--join-pods", 20_000);
         var loss = new SiloLoss(fleets);
-        if (kills + stops > 0)
+        if (kills + hangs + stops > 0)
         {
             FleetUnderTest fleet = await fleets.StartAsync(Silos, members, pods);
-            await loss.KillAsync(fleet, kills, pods);
+            await loss.LoseAsync(fleet, kills, pods, hangs: false);
+            await loss.LoseAsync(fleet, hangs, pods, hangs: true);
             await loss.StopAsync(fleet, stops, pods);
             await fleets.EndAsync(fleet);
         }
@@ -49,7 +51,7 @@ internal sealed class SiloLoss(Fleets fleets)
         $"Engine Orleans. {members} members with {pods:N0} pods of 8.3 KB (4.2 KB without managedFields) in the process of the client; gateway, silos and PostgreSQL are processes on the same machine. "
         + $"The client asks every 50 ms, whether or not the last answer has come, how many pods there are, cluster by cluster, over HTTP and TLS. Load average before {load}, after {Load.Average}.";
 
-    private async Task KillAsync(FleetUnderTest fleet, int runs, int pods)
+    private async Task LoseAsync(FleetUnderTest fleet, int runs, int pods, bool hangs)
     {
         string load = Load.Average;
         var named = new Samples();
@@ -65,7 +67,7 @@ internal sealed class SiloLoss(Fleets fleets)
             await ProveAsync(asker);
             asker = new FleetAsker(fleet, pods);
             bare.Add(await ListBareAsync([.. fleet.Members.Where(m => held.Contains(m.Options.Name))]));
-            await silo.SignalAsync("KILL");
+            await silo.SignalAsync(hangs ? "STOP" : "KILL");
             await asker.AskAsync((elapsed, soFar) => IsOver(asker, elapsed, soFar));
             IReadOnlyList<FleetAnswer> lacking = asker.Lacking;
             FleetAnswer[] naming = [.. asker.Answers.Where(a => a.NotFresh.Any(held.Contains))];
@@ -86,7 +88,7 @@ internal sealed class SiloLoss(Fleets fleets)
             pretending += asker.Pretending;
             others += lacking.SelectMany(static a => a.NotFresh).Where(c => !held.Contains(c)).Distinct(StringComparer.Ordinal).Count();
             answers += asker.Answers.Count;
-            Progress($"kill {run + 1}: {held.Count} clusters, named {(naming.Length > 0 ? naming.Min(static a => a.AnsweredAt).TotalMilliseconds : -1):f0} ms, whole {asker.Answers.Where(a => a.AskedAt > lastAsked).Min(static a => a.AnsweredAt).TotalMilliseconds:f0} ms");
+            Progress($"{(hangs ? "hang" : "kill")} {run + 1}: {held.Count} clusters, named {(naming.Length > 0 ? naming.Min(static a => a.AnsweredAt).TotalMilliseconds : -1):f0} ms, whole {asker.Answers.Where(a => a.AskedAt > lastAsked).Min(static a => a.AnsweredAt).TotalMilliseconds:f0} ms");
             await ReplaceAsync(fleet, silo, pods);
         }
 
@@ -95,12 +97,12 @@ internal sealed class SiloLoss(Fleets fleets)
             return;
         }
 
-        var report = new Report("A silo is killed", "from the kill to", "runs", "median ms", "worst ms", "median against the bare list");
+        var report = new Report(hangs ? "A silo hangs" : "A silo is killed", hangs ? "from SIGSTOP to" : "from the kill to", "runs", "median ms", "worst ms", "median against the bare list");
         report.Row("the first answer that says it does not cover clusters of the lost silo", named.Count, Show(named, s => s.Median), Show(named, s => s.Max), Show(named, s => s.Median / bare.Median));
         report.Row("the first whole answer, after which none lacked anything", whole.Count, Load.Text(whole.Median), Load.Text(whole.Max), Load.Text(whole.Median / bare.Median));
         report.Row("(slowest answer of each run)", slowest.Count, Load.Text(slowest.Median), Load.Text(slowest.Max), "");
         report.Row("(bare list: the pods of the clusters of that silo, read from the members all at once and discarded, just before)", bare.Count, Load.Text(bare.Median), Load.Text(bare.Max), "1");
-        report.Print($"{Silos} silos and a gateway; `kill -9` of the oldest silo, then another one is started before the next run. {answers} answers: requests that failed {failed}, "
+        report.Print($"{Silos} silos and a gateway; {(hangs ? "SIGSTOP" : "`kill -9`")} of the oldest silo, then another one is started before the next run. {answers} answers: requests that failed {failed}, "
             + $"answers that claimed to cover all and did not {pretending}, clusters of other silos that an answer did not cover {others}, runs in which no answer lacked anything {unnamed}. "
             + About(fleet.Members.Count, pods, load));
     }

@@ -119,9 +119,12 @@ internal static class ResourceEndpoints
         FleetObjects objects = await reader.GetAsync(query, http.RequestAborted);
         if (objects.Items.IsEmpty)
         {
-            await Problems.WriteAsync(http, new HttpProblem(
-                "Not found.", 404, "No covered cluster has this object; see the coverage for clusters that could not say.", null,
-                [.. objects.Coverage.Select(c => c.ToHttp())]));
+            // Whoever goes by the status alone must not take for gone what a cluster may well have that could not say.
+            bool isKnown = objects.Coverage.All(c => c.State == CoverageState.Disabled || FleetCoverage.CouldSay(c));
+            HttpCoverage[] coverage = [.. objects.Coverage.Select(c => c.ToHttp())];
+            await Problems.WriteAsync(http, isKnown
+                ? new HttpProblem("Not found.", 404, "No cluster has this object.", null, coverage)
+                : new HttpProblem("Not known.", 503, "No cluster that could say has this object; see the coverage for those that could not. Ask again, or select clusters.", null, coverage));
             return;
         }
 

@@ -52,10 +52,13 @@ internal static class FleetCoverage
         }
     }
 
+    /// <summary>Whether a cluster could say if an object is there, were it by what was known of it some time ago. A switched-off one was not asked.</summary>
+    public static bool CouldSay(ClusterCoverage coverage) => coverage.State is CoverageState.Ok or CoverageState.NotServed || coverage.Age is not null;
+
     /// <summary>Throws where clusters were asked for one object and none of them could say whether it is there: that is not the same as no.</summary>
     public static void ThrowIfUnanswered(ImmutableArray<ClusterCoverage> coverage)
     {
-        if (!coverage.IsEmpty && coverage.All(c => c.State is not (CoverageState.Ok or CoverageState.NotServed) && c.Age is null))
+        if (!coverage.IsEmpty && !coverage.Any(CouldSay))
         {
             throw new IncompleteReadException(coverage, "None of them could say whether the object is there; see the fault of each.");
         }

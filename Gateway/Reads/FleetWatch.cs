@@ -59,7 +59,7 @@ internal sealed class FleetWatch : IAsyncDisposable
 
         // A progress message per cluster and second is nothing for ten clusters and a load for thousands.
         TimeSpan progress = TimeSpan.FromSeconds(Math.Clamp(view.Current.Clusters.Count / 100.0, 1, Math.Min(10, query.BookmarkEvery.TotalSeconds)));
-        _askAgain = 2 * progress;   // its silo hangs, or the one on the way to it; asking again costs little
+        _askAgain = (2 * progress) + TimeSpan.FromMilliseconds(300);   // its silo hangs, or the one on the way to it, round which calls lead by then
         _silence = _askAgain + TimeSpan.FromSeconds(1);
         _context = new SubscriptionContext(calls, clock, time, query, progress, logger);
     }

@@ -125,6 +125,31 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
     }
 
     [ClusterFact]
+    public async Task Stop_SiloOrGatewayStandsStillForSeconds_NobodyElseIsBlamed_AndAllIsBackAtOnce()
+    {
+        await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 3, members: 9, podsOfEach: 100);
+        HashSet<string> held = await fleet.ClustersOfAsync(fleet.Silos[1]);
+
+        await fleet.Silos[1].SignalAsync("STOP");
+        Task running = ContinueAsync(fleet.Silos[1], TimeSpan.FromSeconds(3));
+        List<FleetAnswer> answers = await AskForAsync(fleet, TimeSpan.FromSeconds(10));
+        await running;
+        await fleet.Gateway.SignalAsync("STOP");
+        await ContinueAsync(fleet.Gateway, TimeSpan.FromSeconds(4));
+        List<FleetAnswer> afterwards = await AskForAsync(fleet, TimeSpan.FromSeconds(6));
+
+        Assert.All(answers.SelectMany(a => a.NotFresh), cluster => Assert.Contains(cluster, held));
+        Assert.All(answers.Where(a => a.AskedAt > TimeSpan.FromSeconds(6)), a => Assert.True(a.NotFresh.Count == 0, $"After {a.AskedAt}: {string.Join(' ', a.NotFresh)}. {fleet.Printed}"));
+        Assert.All(afterwards.Where(a => a.AskedAt > TimeSpan.FromSeconds(2)), a => Assert.True(a.NotFresh.Count == 0, $"After {a.AskedAt}: {string.Join(' ', a.NotFresh)}. {fleet.Printed}"));
+
+        async Task ContinueAsync(ServiceProcess process, TimeSpan after)
+        {
+            await fleet.PauseAsync(after);
+            await process.SignalAsync("CONT");
+        }
+    }
+
+    [ClusterFact]
     public async Task Database_Restarts_AnswersGoOn_AndWhatWasRegisteredStays()
     {
         await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 3, Members, PodsOfEach);

@@ -17,8 +17,8 @@ namespace MultiCluster.Silo.Engines;
 /// on other silos; what the driver throws does not.</para>
 /// <para>What lived on a dead silo may be taken over only when that silo's lease has lapsed (<see cref="SiloLeases"/>), so that it has stopped
 /// acting for it. Whoever removes or replaces such an entry waits for that, for at most the length of a lease.</para>
-/// <para>Silos remember what they have looked up; the database is asked when a grain starts or stops, and once per grain and silo.
-/// Thread-safe.</para>
+/// <para>Silos remember what they have looked up, and read where all grains live every few seconds (<see cref="RememberAsync"/>), so that calls that lead over
+/// another silo than before find their way while the database is away; it is asked when a grain starts or stops, and once per grain and silo. Thread-safe.</para>
 /// </remarks>
 internal sealed partial class DatabaseGrainDirectory(
     NpgsqlDataSource database, SiloLeases leases, IClusterMembershipService membership, TimeProvider time, ILogger<DatabaseGrainDirectory> logger) : IGrainDirectory
@@ -98,6 +98,33 @@ internal sealed partial class DatabaseGrainDirectory(
             // Whoever lived there lives there still as a rule, since nobody can move without the database.
             LogFromMemory(logger, e, grainId);
             return last;
+        }
+    }
+
+    /// <summary>Reads where all grains live, for a time when the database is away.</summary>
+    /// <exception cref="NpgsqlException">The database does not answer.</exception>
+    public async Task RememberAsync()
+    {
+        // Whatever this silo learns meanwhile is newer than what is being read.
+        Dictionary<GrainId, GrainAddress> before = new(_known);
+        await using NpgsqlCommand command = database.CreateCommand("SELECT activation_id, silo, membership_version, grain_id FROM grain_directory");
+        await using NpgsqlDataReader reader = await command.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+        {
+            GrainAddress read = AddressIn(reader, GrainId.Parse(reader.GetString(3)));
+            if (before.Remove(read.GrainId, out GrainAddress? then))
+            {
+                _known.TryUpdate(read.GrainId, read, then);
+            }
+            else
+            {
+                _known.TryAdd(read.GrainId, read);
+            }
+        }
+
+        foreach (KeyValuePair<GrainId, GrainAddress> gone in before)
+        {
+            _known.TryRemove(gone);
         }
     }
 
@@ -201,16 +228,16 @@ internal sealed partial class DatabaseGrainDirectory(
     private static async Task<GrainAddress?> ReadAsync(NpgsqlCommand command, GrainId grain)
     {
         await using NpgsqlDataReader reader = await command.ExecuteReaderAsync();
-        return await reader.ReadAsync()
-            ? new GrainAddress
-            {
-                GrainId = grain,
-                ActivationId = ActivationId.FromParsableString(reader.GetString(0)),
-                SiloAddress = SiloAddress.FromParsableString(reader.GetString(1)),
-                MembershipVersion = new MembershipVersion(reader.GetInt64(2)),
-            }
-            : null;
+        return await reader.ReadAsync() ? AddressIn(reader, grain) : null;
     }
+
+    private static GrainAddress AddressIn(NpgsqlDataReader row, GrainId grain) => new()
+    {
+        GrainId = grain,
+        ActivationId = ActivationId.FromParsableString(row.GetString(0)),
+        SiloAddress = SiloAddress.FromParsableString(row.GetString(1)),
+        MembershipVersion = new MembershipVersion(row.GetInt64(2)),
+    };
 
     [LoggerMessage(6103, LogLevel.Debug, "The database does not say where {Grain} lives; taken to be where it was.", EventName = "DirectoryFromMemory")]
     private static partial void LogFromMemory(ILogger logger, Exception exception, GrainId grain);

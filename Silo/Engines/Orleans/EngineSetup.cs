@@ -21,7 +21,6 @@ using Orleans.Hosting;
 using Orleans.Messaging;
 using Orleans.Runtime;
 using Orleans.Runtime.Hosting;
-using Orleans.Runtime.Membership;
 using Orleans.Serialization;
 using Orleans.Storage;
 
@@ -220,7 +219,9 @@ internal sealed class EngineSetup : IAsyncDisposable
             o.MaxEnqueuedRequestsSoftLimit = ManyWaitingCalls;
             o.MaxEnqueuedRequestsHardLimit = MostWaitingCalls;
         });
-        silo.AddGrainDirectory(GrainDirectoryAttribute.DEFAULT_GRAIN_DIRECTORY, (services, _) => ActivatorUtilities.CreateInstance<DatabaseGrainDirectory>(services));
+        silo.Services.AddSingleton<DatabaseGrainDirectory>();
+        silo.AddGrainDirectory(GrainDirectoryAttribute.DEFAULT_GRAIN_DIRECTORY, (services, _) => services.GetRequiredService<DatabaseGrainDirectory>());
+        silo.Services.AddHostedService<DirectoryMemory>();
         silo.Services.AddSingleton(_network);
         silo.Services.AddSingleton<SiloLeases>();
         silo.Services.AddSingleton<LeaseKeeper>();
@@ -266,8 +267,8 @@ internal sealed class EngineSetup : IAsyncDisposable
         client.Configure<GatewayOptions>(o => o.GatewayListRefreshPeriod = SiloRoutes.LookEvery);
         client.UseConnectionRetryFilter<SiloConnectionRetry>();
         client.AddGrainFigures();
-        client.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
-        client.Services.AddSingleton(services => ActivatorUtilities.CreateInstance<SiloRoutes>(services, ActivatorUtilities.CreateInstance<AdoNetGatewayListProvider>(services)));
+        var silos = new RunningSilos(_database!, _settings.ClusterId);
+        client.Services.AddSingleton(services => ActivatorUtilities.CreateInstance<SiloRoutes>(services, (Func<Task<IReadOnlyList<RunningSilo>>>)silos.ReadAsync));
         client.Services.AddSingleton<IGatewayListProvider>(services => services.GetRequiredService<SiloRoutes>());
         client.Services.AddHostedService<SiloSignReader>();
         if (_network.Dashboard)

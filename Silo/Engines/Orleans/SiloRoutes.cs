@@ -8,33 +8,53 @@ namespace MultiCluster.Silo.Engines;
 /// <summary>The silos over which a gateway's calls may lead: those that the database lists as running, but for one that hangs.</summary>
 /// <remarks>
 /// <para>A call to a grain leads over any silo, the same for each call to that grain, whether or not the grain lives there. One that hangs keeps its
-/// connections, so that calls to healthy silos would be lost in it until the others have declared it dead; a way round it hurts nobody.</para>
-/// <para>A silo is passed over once others have answered questions that were asked <see cref="Lag"/> later than the last that it has answered itself:
-/// the comparison is of silos with each other, so that a gateway which stands still for a while blames nobody. One that has never answered is not
-/// judged. After <see cref="PassedOverFor"/> it gets another chance; where it was declared dead meanwhile, it is not listed any more.</para>
+/// connections, so that calls to healthy silos would be lost in it until the others have declared it dead.</para>
+/// <para>A silo is suspected once another has answered <see cref="MostUnanswered"/> rounds of questions more than it has: silos are compared with each other, and
+/// in rounds, so that a gateway which stands still for a while blames nobody. One that has never answered is not suspected. It is passed over if that
+/// lasts for <see cref="Doubt"/>, and it does not renew its lease either or the database cannot say.</para>
+/// <para>Whoever is passed over cannot be reached at all from here: it keeps its answers for a connection of its own. So it is taken back as soon as
+/// it renews its lease, and after <see cref="PassedOverFor"/> in any case, to be tried again.</para>
 /// <para>While the database is away the last list counts. Thread-safe.</para>
 /// </remarks>
-/// <param name="listed">Reads the list of running silos from the database.</param>
+/// <param name="readSilos">Reads the running silos from the database.</param>
 /// <param name="time">For ages.</param>
 /// <param name="logger">Log.</param>
-internal sealed partial class SiloRoutes(IGatewayListProvider listed, TimeProvider time, ILogger<SiloRoutes> logger) : IGatewayListProvider
+internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> readSilos, TimeProvider time, ILogger<SiloRoutes> logger) : IGatewayListProvider
 {
-    /// <summary>How far a silo may fall behind the others with its signs of life. A busy one has been seen to take a second.</summary>
-    public static readonly TimeSpan Lag = TimeSpan.FromSeconds(2);
+    /// <summary>How often each silo is asked for a sign of life; a question costs a tenth of a millisecond.</summary>
+    public static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(400);
 
-    /// <summary>For how long a silo is passed over; longer than the others take to declare it dead.</summary>
-    public static readonly TimeSpan PassedOverFor = TimeSpan.FromSeconds(15);
+    /// <summary>How many rounds a silo may fall behind another. With it, and with <see cref="Doubt"/>, the way round is open before a reader asks for the third time.</summary>
+    public const int MostUnanswered = 4;
 
-    /// <summary>How often Orleans asks for the routes. The list in the database is read anew at <see cref="ListAge"/> only.</summary>
-    public static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(250);
+    /// <summary>For how long a silo is suspected at least: where all were held up by the same, one answers earlier than the other.</summary>
+    public static readonly TimeSpan Doubt = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>For how long a silo is passed over at most. The others declare one that hangs dead before that, unless the database is away.</summary>
+    public static readonly TimeSpan PassedOverFor = TimeSpan.FromSeconds(10);
+
+    /// <summary>How often Orleans asks for the routes.</summary>
+    public static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Age at which the list is read anew, and for how long a silo that refused a connection is not tried again.</summary>
     public static readonly TimeSpan ListAge = TimeSpan.FromSeconds(2);
 
+    // The same while a silo is suspected or passed over.
+    private static readonly TimeSpan UrgentListAge = TimeSpan.FromSeconds(0.5);
+
+    // A silo renews its lease every 0.4 s (LeaseKeeper): by then it has missed two renewals, or none.
+    private static readonly TimeSpan Unrenewed = TimeSpan.FromSeconds(1.2);
+    private static readonly TimeSpan Renewed = TimeSpan.FromSeconds(0.8);
+
+    // What the database said longer ago says nothing.
+    private static readonly TimeSpan DatabasePatience = TimeSpan.FromSeconds(1);
+
     private readonly Lock _gate = new();
-    private readonly Dictionary<IPEndPoint, long> _signs = [];        // when the last question was asked that it has answered
+    private readonly Dictionary<IPEndPoint, long> _signs = [];        // the last round that it has answered
+    private readonly Dictionary<IPEndPoint, long> _suspects = [];     // since when
     private readonly Dictionary<IPEndPoint, long> _passedOver = [];   // since when
-    private IReadOnlyList<Uri> _list = [];
+    private IReadOnlyList<RunningSilo> _list = [];
+    private long _listAsOf;   // no later than what the list says
     private Task? _reading;
     private long _readAt;
 
@@ -57,11 +77,16 @@ internal sealed partial class SiloRoutes(IGatewayListProvider listed, TimeProvid
     }
 
     /// <inheritdoc/>
-    public Task InitializeGatewayListProvider() => listed.InitializeGatewayListProvider();
+    public Task InitializeGatewayListProvider() => Task.CompletedTask;
 
     /// <inheritdoc/>
     public async Task<IList<Uri>> GetGateways()
     {
+        lock (_gate)
+        {
+            Judge();
+        }
+
         // A database that hangs must not hold up the news that a silo does.
         Task reading = Refresh();
         if (_list.Count == 0 || reading.IsCompleted)
@@ -71,31 +96,30 @@ internal sealed partial class SiloRoutes(IGatewayListProvider listed, TimeProvid
 
         lock (_gate)
         {
-            Uri[] responding = [.. _list.Where(silo => !_passedOver.ContainsKey(EndpointOf(silo)))];
-            return responding.Length > 0 ? responding : [.. _list];
+            RunningSilo[] responding = [.. _list.Where(silo => !_passedOver.ContainsKey(silo.Gateway))];
+            return [.. (responding.Length > 0 ? responding : _list).Select(silo => SiloAddress.New(silo.Gateway, silo.Generation).ToGatewayUri())];
         }
     }
 
     /// <summary>Takes a sign of life.</summary>
     /// <param name="silo">Who has answered.</param>
-    /// <param name="askedAt">Timestamp of the question.</param>
-    public void Hear(IPEndPoint silo, long askedAt)
+    /// <param name="round">The round of the question.</param>
+    public void Hear(IPEndPoint silo, long round)
     {
         lock (_gate)
         {
-            _signs[silo] = Math.Max(askedAt, _signs.GetValueOrDefault(silo, askedAt));
-            Judge();
+            _signs[silo] = Math.Max(round, _signs.GetValueOrDefault(silo, round));
         }
     }
-
-    private static IPEndPoint EndpointOf(Uri silo) => silo.ToIPEndPoint() ?? throw new InvalidOperationException($"{silo} is no address of a silo.");
 
     private Task Refresh()
     {
         TaskCompletionSource read;
         lock (_gate)
         {
-            bool isDue = _reading is null || (_reading.IsCompleted && (_list.Count == 0 || time.GetElapsedTime(_readAt) >= ListAge));
+            TimeSpan age = _suspects.Count + _passedOver.Count > 0 ? UrgentListAge : ListAge;
+            bool isDue = _reading is null
+                || (_reading.IsCompleted && (_list.Count == 0 || time.GetElapsedTime(_readAt) >= age || _suspects.Values.Any(since => since > _readAt)));
             if (!isDue)
             {
                 return _reading!;
@@ -105,24 +129,27 @@ internal sealed partial class SiloRoutes(IGatewayListProvider listed, TimeProvid
             (_reading, _readAt) = (read.Task, time.GetTimestamp());
         }
 
-        _ = ReadAsync(read);
+        _ = ReadAsync(read, _readAt);
         return read.Task;
     }
 
-    private async Task ReadAsync(TaskCompletionSource read)
+    private async Task ReadAsync(TaskCompletionSource read, long asOf)
     {
         try
         {
-            Uri[] list = [.. await listed.GetGateways()];
+            IReadOnlyList<RunningSilo> list = await readSilos();
             lock (_gate)
             {
-                _list = list;
-                HashSet<IPEndPoint> known = [.. list.Select(EndpointOf)];
+                (_list, _listAsOf) = (list, asOf);
+                HashSet<IPEndPoint> known = [.. list.Select(silo => silo.Gateway)];
                 foreach (IPEndPoint gone in _signs.Keys.Where(silo => !known.Contains(silo)).ToArray())
                 {
                     _signs.Remove(gone);
+                    _suspects.Remove(gone);
                     _passedOver.Remove(gone);
                 }
+
+                Judge();
             }
 
             read.SetResult();
@@ -142,23 +169,48 @@ internal sealed partial class SiloRoutes(IGatewayListProvider listed, TimeProvid
     private void Judge()
     {
         long newest = _signs.Values.DefaultIfEmpty().Max();
-        foreach ((IPEndPoint silo, _) in _passedOver.Where(p => time.GetElapsedTime(p.Value) >= PassedOverFor).ToArray())
+        foreach ((IPEndPoint silo, long since) in _passedOver.ToArray())
         {
-            _passedOver.Remove(silo);
-            _signs[silo] = newest;   // it is asked again, and has as long for an answer as at first
+            bool isBack = _listAsOf > since && UnrenewedFor(silo) < Renewed;
+            if (isBack || time.GetElapsedTime(since) >= PassedOverFor)
+            {
+                _passedOver.Remove(silo);
+                _signs[silo] = newest;   // it is asked again, and has as long for an answer as at first
+                LogTakenBack(logger, silo);
+            }
         }
 
         foreach ((IPEndPoint silo, long last) in _signs)
         {
-            if (time.GetElapsedTime(last, newest) > Lag && _passedOver.TryAdd(silo, time.GetTimestamp()))
+            if (newest - last < MostUnanswered || _passedOver.ContainsKey(silo))
             {
-                LogPassedOver(logger, silo, Lag.TotalSeconds);
+                _suspects.Remove(silo);
+            }
+            else
+            {
+                _suspects.TryAdd(silo, time.GetTimestamp());
+            }
+        }
+
+        foreach ((IPEndPoint silo, long since) in _suspects.ToArray())
+        {
+            bool isTold = _listAsOf >= since && time.GetElapsedTime(_listAsOf) < DatabasePatience;
+            if (time.GetElapsedTime(since) >= Doubt && (isTold ? !(UnrenewedFor(silo) < Unrenewed) : time.GetElapsedTime(since) > DatabasePatience))
+            {
+                _suspects.Remove(silo);
+                _passedOver.Add(silo, time.GetTimestamp());
+                LogPassedOver(logger, silo, MostUnanswered);
             }
         }
     }
 
-    [LoggerMessage(6161, LogLevel.Warning, "The silo at {Silo} has not answered for {Seconds} s while others did; calls to the others no longer lead over it.", EventName = "SiloPassedOver")]
-    private static partial void LogPassedOver(ILogger logger, IPEndPoint silo, double seconds);
+    private TimeSpan? UnrenewedFor(IPEndPoint silo) => _list.FirstOrDefault(s => s.Gateway.Equals(silo))?.Unrenewed;
+
+    [LoggerMessage(6161, LogLevel.Warning, "The silo at {Silo} has not answered the last {Questions} questions that others have; calls no longer lead over it until it renews its lease.", EventName = "SiloPassedOver")]
+    private static partial void LogPassedOver(ILogger logger, IPEndPoint silo, int questions);
+
+    [LoggerMessage(6164, LogLevel.Information, "The silo at {Silo} is tried again: it has renewed its lease, or was passed over for long enough.", EventName = "SiloTakenBack")]
+    private static partial void LogTakenBack(ILogger logger, IPEndPoint silo);
 
     [LoggerMessage(6162, LogLevel.Debug, "The list of silos could not be read; the last one counts.", EventName = "SiloListOld")]
     private static partial void LogListOld(ILogger logger, Exception error);

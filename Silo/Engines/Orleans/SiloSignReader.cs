@@ -8,23 +8,20 @@ namespace MultiCluster.Silo.Engines;
 /// <summary>Asks every silo that a gateway is connected to for a sign of life, so that one that hangs is passed over.</summary>
 internal sealed partial class SiloSignReader(IGrainFactory grains, SiloRoutes routes, TimeProvider time, ILogger<SiloSignReader> logger) : BackgroundService
 {
-    // A fifth of what makes a silo one that hangs; a question costs a tenth of a millisecond.
-    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(400);
-
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         try
         {
-            while (true)
+            for (long round = 0; ; round++)
             {
                 // They take one route after the other, so that as many questions as there are routes try each once.
                 for (int i = routes.Count; i > 0; i--)
                 {
-                    _ = AskAsync(stoppingToken);
+                    _ = AskAsync(round, stoppingToken);
                 }
 
-                await Task.Delay(Period, time, stoppingToken);
+                await Task.Delay(SiloRoutes.AskEvery, time, stoppingToken);
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -33,12 +30,11 @@ internal sealed partial class SiloSignReader(IGrainFactory grains, SiloRoutes ro
         }
     }
 
-    private async Task AskAsync(CancellationToken stop)
+    private async Task AskAsync(long round, CancellationToken stop)
     {
-        long asked = time.GetTimestamp();
         try
         {
-            routes.Hear(IPEndPoint.Parse(await grains.GetGrain<ISiloSignGrain>(0).ShowAsync().WaitAsync(stop)), asked);
+            routes.Hear(IPEndPoint.Parse(await grains.GetGrain<ISiloSignGrain>(0).ShowAsync().WaitAsync(stop)), round);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

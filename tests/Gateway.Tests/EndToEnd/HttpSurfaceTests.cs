@@ -202,6 +202,21 @@ public sealed class HttpSurfaceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Get_OneSaysNoAndAnotherNothing_Is503AndNotNotFound()
+    {
+        // The mirror of a cluster that is away could say, by what it held last; a live read cannot.
+        await _us.StopListeningAsync();
+
+        HttpResponseMessage unknown = await _service.Http.GetAsync("/v1/resources/pods/-/default/us-1-pod-0?source=live");
+        JsonElement problem = await unknown.Content.ReadFromJsonAsync<JsonElement>();
+        HttpResponseMessage known = await _service.Http.GetAsync("/v1/resources/pods/-/default/nonesuch");
+
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, unknown.StatusCode);
+        Assert.Equal(["eu-1 ok", "us-1 offline"], problem.GetProperty("coverage").EnumerateArray().Select(c => $"{c.GetProperty("cluster")} {c.GetProperty("state")}"));
+        Assert.Equal(HttpStatusCode.NotFound, known.StatusCode);
+    }
+
+    [Fact]
     public async Task Count_ByReadiness_NamesStatesAsFiltersDo()
     {
         _eu.Objects.Create(Members.Deployment("web", 2, 0));

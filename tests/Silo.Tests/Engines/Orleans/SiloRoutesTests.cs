@@ -1,114 +1,160 @@
+using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using MultiCluster.Silo.Engines;
 using MultiCluster.TestSupport;
-using Orleans.Messaging;
 
 namespace MultiCluster.Silo.Tests.Engines.Orleans;
 
 public sealed class SiloRoutesTests
 {
-    private readonly ManualTimeProvider _time = new();
-    private readonly SiloList _listed = new("10.0.0.1", "10.0.0.2", "10.0.0.3");
-    private readonly SiloRoutes _routes;
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
-    public SiloRoutesTests() => _routes = new SiloRoutes(_listed, _time, NullLogger<SiloRoutes>.Instance);
+    private readonly ManualTimeProvider _time = new();
+    private readonly SiloRoutes _routes;
+    private int[] _listed = [1, 2, 3];
+    private int _looks;
+    private long _round;
+    private readonly Dictionary<int, long> _renewedAt = [];
+    private Task _database = Task.CompletedTask;
+
+    public SiloRoutesTests() => _routes = new SiloRoutes(ReadAsync, _time, NullLogger<SiloRoutes>.Instance);
 
     [Fact]
-    public async Task Hear_OneFallsBehindTheOthers_IsPassedOver_AndGetsAnotherChance()
+    public async Task Hang_IsPassedOverBeforeAThirdQuestion_AndTakenBackOnceItRenews()
     {
-        await PassAsync(TimeSpan.FromSeconds(1), 1, 2, 3);
-        await PassAsync(SiloRoutes.Lag, 1, 2);
+        await PassAsync(3 * Second, answering: [1, 2, 3], renewing: [1, 2, 3]);
+        await PassAsync(1.5 * Second, answering: [1, 2], renewing: [1, 2]);
         Assert.Equal("1 2 3", await RoutesAsync());
-        await PassAsync(TimeSpan.FromSeconds(0.4), 1, 2);
+        await PassAsync(0.7 * Second, answering: [1, 2], renewing: [1, 2]);
         Assert.Equal("1 2", await RoutesAsync());
         Assert.Equal(2, _routes.Count);
 
-        await PassAsync(SiloRoutes.PassedOverFor, 1, 2);
-        Assert.Equal("1 2 3", await RoutesAsync());
-        await PassAsync(SiloRoutes.Lag, 1, 2);
-        await PassAsync(TimeSpan.FromSeconds(0.4), 1, 2);
+        // It cannot answer while no call leads over it, and is asked again then.
+        await PassAsync(4 * Second, answering: [1, 2], renewing: [1, 2]);
         Assert.Equal("1 2", await RoutesAsync());
+        await PassAsync(Second, answering: [1, 2], renewing: [1, 2, 3]);
+        Assert.Equal("1 2 3", await RoutesAsync());
+        await PassAsync(5 * Second, answering: [1, 2, 3], renewing: [1, 2, 3]);
+        Assert.Equal("1 2 3", await RoutesAsync());
     }
 
     [Fact]
-    public async Task Hear_GatewayStandsStill_NobodyIsPassedOver()
+    public async Task Hang_ForLong_IsTriedAgainFromTimeToTime()
     {
-        await PassAsync(TimeSpan.FromSeconds(1), 1, 2, 3);
-        long asked = _time.GetTimestamp();
-        _time.Advance(TimeSpan.FromSeconds(30));
-        _routes.Hear(Endpoint(1), asked);
-        _routes.Hear(Endpoint(2), asked);
-
+        await PassAsync(3 * Second, answering: [1, 2, 3], renewing: [1, 2, 3]);
+        await PassAsync(3 * Second, answering: [1, 2], renewing: [1, 2]);
+        Assert.Equal("1 2", await RoutesAsync());
+        await PassAsync(SiloRoutes.PassedOverFor - 0.5 * Second, answering: [1, 2], renewing: [1, 2]);
         Assert.Equal("1 2 3", await RoutesAsync());
+        await PassAsync(3 * Second, answering: [1, 2], renewing: [1, 2]);
+        Assert.Equal("1 2", await RoutesAsync());
     }
 
     [Theory]
-    [InlineData("one that has never answered is not judged", "1 2", "1 2 3")]
-    [InlineData("nobody answers", "", "1 2 3")]
-    [InlineData("one of three answers", "2", "2")]
-    public async Task GetGateways_AfterSomeHaveAnswered_Table(string why, string answering, string expected)
+    [InlineData("busy, and alive by its lease", "1 2", "1 2 3", "1 2 3")]
+    [InlineData("cut off from the database, and answers", "1 2 3", "1 2", "1 2 3")]
+    [InlineData("one of three answers", "2", "2", "2")]
+    [InlineData("nobody answers", "", "", "1 2 3")]
+    [InlineData("hangs", "1 3", "1 3", "1 3")]
+    public async Task GetGateways_SomeFallSilent_Table(string why, string answering, string renewing, string expected)
     {
-        int[] silos = [.. answering.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(s => int.Parse(s, System.Globalization.CultureInfo.InvariantCulture))];
-        await PassAsync(TimeSpan.FromSeconds(1), silos.Length == 1 ? [1, 2, 3] : silos);
-        await PassAsync(TimeSpan.FromSeconds(3), silos);
+        await PassAsync(3 * Second, answering: [1, 2, 3], renewing: [1, 2, 3]);
+        await PassAsync(4 * Second, Numbers(answering), Numbers(renewing));
 
         string routes = await RoutesAsync();
         Assert.True(expected == routes, $"{why}: {routes}");
+
+        static int[] Numbers(string text) => [.. text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(n => int.Parse(n, CultureInfo.InvariantCulture))];
+    }
+
+    [Fact]
+    public async Task GetGateways_OneHasNeverAnswered_IsNotJudged()
+    {
+        await PassAsync(20 * Second, answering: [1, 2], renewing: [1, 2]);
+        Assert.Equal("1 2 3", await RoutesAsync());
+    }
+
+    [Fact]
+    public async Task GetGateways_GatewayStandsStill_NobodyIsPassedOver()
+    {
+        await PassAsync(3 * Second, answering: [1, 2, 3], renewing: [1, 2, 3]);
+        _time.Advance(5 * Second);
+        await PassAsync(0.1 * Second, answering: [1], renewing: []);   // the first answers before the others, and before anybody could renew
+        await PassAsync(3 * Second, answering: [1, 2, 3], renewing: [1, 2, 3], () => Assert.Equal(3, _routes.Count));
+    }
+
+    [Fact]
+    public async Task GetGateways_AllSilosStandStill_TheFirstToAnswerDoesNotCondemnTheOthers()
+    {
+        await PassAsync(3 * Second, answering: [1, 2, 3], renewing: [1, 2, 3]);
+        await PassAsync(3 * Second, answering: [], renewing: []);
+        await PassAsync(0.2 * Second, answering: [1], renewing: []);
+        await PassAsync(3 * Second, answering: [1, 2, 3], renewing: [1, 2, 3], () => Assert.Equal(3, _routes.Count));
     }
 
     [Fact]
     public async Task GetGateways_OneIsNotListedAnyMore_IsForgotten_AndItsSuccessorIsNotBlamed()
     {
-        await PassAsync(TimeSpan.FromSeconds(1), 1, 2, 3);
-        await PassAsync(TimeSpan.FromSeconds(3), 1, 2);
-        _listed.Silos = ["10.0.0.1", "10.0.0.2"];
-        await PassAsync(SiloRoutes.ListAge * 2, 1, 2);
+        await PassAsync(3 * Second, answering: [1, 2, 3], renewing: [1, 2, 3]);
+        await PassAsync(3 * Second, answering: [1, 2], renewing: [1, 2]);
+        _listed = [1, 2];
+        await PassAsync(2 * SiloRoutes.ListAge, answering: [1, 2], renewing: [1, 2]);
         Assert.Equal("1 2", await RoutesAsync());
 
-        _listed.Silos = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
-        await PassAsync(SiloRoutes.ListAge * 2, 1, 2);
+        _listed = [1, 2, 3];
+        await PassAsync(2 * SiloRoutes.ListAge, answering: [1, 2], renewing: [1, 2]);
         Assert.Equal("1 2 3", await RoutesAsync());
     }
 
-    [Fact]
-    public async Task GetGateways_DatabaseFailsOrHangs_TheLastListCounts_AndAHungSiloIsPassedOverAllTheSame()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task GetGateways_DatabaseIsAway_TheLastListCounts_AndAHungSiloIsPassedOverAllTheSame(bool hangs)
     {
-        await PassAsync(TimeSpan.FromSeconds(1), 1, 2, 3);
-        _listed.Failure = Task.FromException(new TimeoutException("The database is away."));
-        await PassAsync(SiloRoutes.ListAge * 2, 1, 2, 3);
+        await PassAsync(3 * Second, answering: [1, 2, 3], renewing: [1, 2, 3]);
+        _database = hangs ? new TaskCompletionSource().Task : Task.FromException(new TimeoutException("The database is away."));
+        await PassAsync(5 * Second, answering: [1, 2, 3], renewing: []);
         Assert.Equal("1 2 3", await RoutesAsync());
-
-        _listed.Failure = new TaskCompletionSource().Task;
-        await PassAsync(SiloRoutes.ListAge * 2, 1, 2);
+        await PassAsync(4 * Second, answering: [1, 2], renewing: []);
         Assert.Equal("1 2", await RoutesAsync());
     }
 
     [Fact]
     public async Task GetGateways_NoListYet_FailsAsTheDatabaseDoes_AndReadsItOnceThatIsThere()
     {
-        _listed.Failure = Task.FromException(new TimeoutException("The database is away."));
+        _database = Task.FromException(new TimeoutException("The database is away."));
         await Assert.ThrowsAsync<TimeoutException>(_routes.GetGateways);
 
-        _listed.Failure = Task.CompletedTask;
+        _database = Task.CompletedTask;
         Assert.Equal("1 2 3", await RoutesAsync());
     }
 
     private static IPEndPoint Endpoint(int silo) => new(IPAddress.Parse($"10.0.0.{silo}"), 30000);
 
-    // Time in which these silos answer at once whatever they are asked, and Orleans looks.
-    private async Task PassAsync(TimeSpan time, params int[] answering)
+    // Time in which Orleans looks as often as it does, and these silos answer at once and renew their leases.
+    private async Task PassAsync(TimeSpan time, int[] answering, int[] renewing, Action? check = null)
     {
-        var step = TimeSpan.FromSeconds(0.2);
-        for (TimeSpan passed = TimeSpan.Zero; passed < time; passed += step)
+        for (TimeSpan passed = TimeSpan.Zero; passed < time; passed += SiloRoutes.LookEvery)
         {
-            await RoutesAsync();
-            foreach (int silo in answering)
+            foreach (int silo in renewing)
             {
-                _routes.Hear(Endpoint(silo), _time.GetTimestamp());
+                _renewedAt[silo] = _time.GetTimestamp();
             }
 
-            _time.Advance(step);
+            if (_looks++ % (SiloRoutes.AskEvery / SiloRoutes.LookEvery) == 0)
+            {
+                _round++;
+            }
+
+            foreach (int silo in answering)
+            {
+                _routes.Hear(Endpoint(silo), _round);
+            }
+
+            await RoutesAsync();
+            check?.Invoke();
+            _time.Advance(SiloRoutes.LookEvery);
         }
     }
 
@@ -118,22 +164,9 @@ public sealed class SiloRoutesTests
         return string.Join(' ', routes.Select(uri => uri.Host[^1]));
     }
 
-    private sealed class SiloList(params string[] silos) : IGatewayListProvider
+    private async Task<IReadOnlyList<RunningSilo>> ReadAsync()
     {
-        public IReadOnlyList<string> Silos { get; set; } = silos;
-
-        public Task Failure { get; set; } = Task.CompletedTask;
-
-        public TimeSpan MaxStaleness => TimeSpan.Zero;
-
-        public bool IsUpdatable => true;
-
-        public Task InitializeGatewayListProvider() => Task.CompletedTask;
-
-        public async Task<IList<Uri>> GetGateways()
-        {
-            await Failure;
-            return [.. Silos.Select(s => new Uri($"gwy.tcp://{s}:30000/1"))];
-        }
+        await _database;
+        return [.. _listed.Select(n => new RunningSilo(Endpoint(n), 1, _renewedAt.TryGetValue(n, out long at) ? _time.GetElapsedTime(at) : null))];
     }
 }

@@ -17,7 +17,7 @@ namespace MultiCluster.Silo.Engines;
 /// on other silos; what the driver throws does not.</para>
 /// <para>What lived on a dead silo may be taken over only when that silo's lease has lapsed (<see cref="SiloLeases"/>), so that it has stopped
 /// acting for it. Whoever removes or replaces such an entry waits for that, for at most the length of a lease.</para>
-/// <para>Silos remember what they have looked up, and read where all grains live every few seconds (<see cref="RememberAsync"/>), so that calls that lead over
+/// <para>Silos remember what they have looked up, and read where all grains live every second (<see cref="RememberAsync"/>), so that calls that lead over
 /// another silo than before find their way while the database is away; it is asked when a grain starts or stops, and once per grain and silo. Thread-safe.</para>
 /// </remarks>
 internal sealed partial class DatabaseGrainDirectory(

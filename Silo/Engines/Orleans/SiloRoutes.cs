@@ -13,7 +13,7 @@ namespace MultiCluster.Silo.Engines;
 /// in rounds, so that a gateway which stands still for a while blames nobody. One that has never answered is not suspected. It is passed over if that
 /// lasts for <see cref="Doubt"/>, and it does not renew its lease either or the database cannot say.</para>
 /// <para>Whoever is passed over cannot be reached at all from here: it keeps its answers for a connection of its own. So it is taken back as soon as
-/// it renews its lease, and after <see cref="PassedOverFor"/> in any case, to be tried again.</para>
+/// it renews its lease, and after <see cref="PassedOverFor"/>, or <see cref="PassedOverBlindlyFor"/>, in any case, to be tried again.</para>
 /// <para>While the database is away the last list counts. Thread-safe.</para>
 /// </remarks>
 /// <param name="readSilos">Reads the running silos from the database.</param>
@@ -32,6 +32,9 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
 
     /// <summary>For how long a silo is passed over at most. The others declare one that hangs dead before that, unless the database is away.</summary>
     public static readonly TimeSpan PassedOverFor = TimeSpan.FromSeconds(10);
+
+    /// <summary>The same while the database cannot say whether the silo lives: nobody declares it dead then, and it may be well.</summary>
+    public static readonly TimeSpan PassedOverBlindlyFor = TimeSpan.FromSeconds(4);
 
     /// <summary>How often Orleans asks for the routes.</summary>
     public static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
@@ -54,7 +57,8 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
     private readonly Dictionary<IPEndPoint, long> _suspects = [];     // since when
     private readonly Dictionary<IPEndPoint, long> _passedOver = [];   // since when
     private IReadOnlyList<RunningSilo> _list = [];
-    private long _listAsOf;   // no later than what the list says
+    private long _listAsOf;     // no later than what the list says
+    private long _failedAsOf;   // when the last question to the database began that it did not answer
     private Task? _reading;
     private long _readAt;
 
@@ -156,6 +160,11 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
         }
         catch (Exception e) when (_list.Count > 0)
         {
+            lock (_gate)
+            {
+                _failedAsOf = asOf;
+            }
+
             LogListOld(logger, e);   // /readyz tells that the database is away; calls go on over the silos that were there
             read.SetResult();
         }
@@ -172,7 +181,7 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
         foreach ((IPEndPoint silo, long since) in _passedOver.ToArray())
         {
             bool isBack = _listAsOf > since && UnrenewedFor(silo) < Renewed;
-            if (isBack || time.GetElapsedTime(since) >= PassedOverFor)
+            if (isBack || time.GetElapsedTime(since) >= (IsListCurrent ? PassedOverFor : PassedOverBlindlyFor))
             {
                 _passedOver.Remove(silo);
                 _signs[silo] = newest;   // it is asked again, and has as long for an answer as at first
@@ -194,8 +203,9 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
 
         foreach ((IPEndPoint silo, long since) in _suspects.ToArray())
         {
-            bool isTold = _listAsOf >= since && time.GetElapsedTime(_listAsOf) < DatabasePatience;
-            if (time.GetElapsedTime(since) >= Doubt && (isTold ? !(UnrenewedFor(silo) < Unrenewed) : time.GetElapsedTime(since) > DatabasePatience))
+            bool isTold = _listAsOf >= since && IsListCurrent;
+            bool isUnknown = _failedAsOf >= since || time.GetElapsedTime(since) > DatabasePatience;
+            if (time.GetElapsedTime(since) >= Doubt && (isTold ? !(UnrenewedFor(silo) < Unrenewed) : isUnknown))
             {
                 _suspects.Remove(silo);
                 _passedOver.Add(silo, time.GetTimestamp());
@@ -203,6 +213,8 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
             }
         }
     }
+
+    private bool IsListCurrent => time.GetElapsedTime(_listAsOf) < DatabasePatience;
 
     private TimeSpan? UnrenewedFor(IPEndPoint silo) => _list.FirstOrDefault(s => s.Gateway.Equals(silo))?.Unrenewed;
 

@@ -44,7 +44,7 @@ internal sealed partial class ClusterCalls(Func<string, IClusterGrain> clusters,
     // A question that was under way to a silo when that was lost is answered by nobody, and nobody says so. A mirror answers within
     // milliseconds; one that has been silent for this long is asked again beside the first question, and the first answer counts.
     private static readonly TimeSpan DefaultAskAgainAfter = TimeSpan.FromSeconds(1.2);
-    private const int MostAtOnce = 3;
+    private const int MostAtOnce = 4;
 
     // How often it is looked meanwhile whether the silo is known to be lost.
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(200);

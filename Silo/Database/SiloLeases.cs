@@ -16,6 +16,8 @@ internal sealed class SiloLeases(NpgsqlDataSource database, TimeProvider time)
     /// <summary>How much earlier than that its holder gives up: time to end what is under way.</summary>
     public static readonly TimeSpan Margin = TimeSpan.FromSeconds(0.5);
 
+    private const int Dead = 6;   // SiloStatus of Orleans, whose table of silos it is
+
     /// <summary>Takes a new lease.</summary>
     /// <param name="silo">The silo: its endpoint and the generation of this process.</param>
     /// <param name="endpoint">Where others reach it; two processes must not have the same.</param>
@@ -38,9 +40,17 @@ internal sealed class SiloLeases(NpgsqlDataSource database, TimeProvider time)
         return true;
     }
 
-    /// <summary>Renews. False where somebody has ended the lease: then it is lost for good.</summary>
+    /// <summary>Renews. False where somebody has ended the lease, or the others have declared the silo dead: then it is lost for good.</summary>
+    /// <remarks>
+    /// A silo that was declared dead may be the last to hear of it: it looks less and less often while the database is away. Renewing its lease all the
+    /// while, it would keep its clusters from the others without answering for them.
+    /// </remarks>
     public async Task<bool> RenewAsync(string silo, CancellationToken cancellationToken) =>
-        await ExecuteAsync("UPDATE silo_lease SET renewed_at = clock_timestamp() WHERE silo = @silo", silo, cancellationToken) > 0;
+        await ExecuteAsync(
+            $"""
+            UPDATE silo_lease SET renewed_at = clock_timestamp()
+            WHERE silo = @silo AND NOT EXISTS (SELECT FROM silo AS s WHERE s.status = {Dead} AND s.address || ':' || s.port || '@' || s.generation = @silo)
+            """, silo, cancellationToken) > 0;
 
     /// <summary>Says that the silo is about to go, so that nothing is placed on it any more.</summary>
     public Task AnnounceLeaveAsync(string silo, CancellationToken cancellationToken) =>

@@ -52,7 +52,24 @@ internal sealed partial class DatabaseGrainDirectory(
     public Task<GrainAddress?> Register(GrainAddress address) => Register(address, previousAddress: null);
 
     /// <inheritdoc/>
-    public Task<GrainAddress?> Register(GrainAddress address, GrainAddress? previousAddress) => AnswerAsync(() => RegisterAsync(address, previousAddress));
+    public async Task<GrainAddress?> Register(GrainAddress address, GrainAddress? previousAddress)
+    {
+        try
+        {
+            return await AnswerAsync(() => RegisterAsync(address, previousAddress));
+        }
+        catch (SiloUnavailableException e) when (ElsewhereOf(address, previousAddress) is { } elsewhere)
+        {
+            // A call that was led to where the grain lived before goes on to where it lives. Nothing is granted by that.
+            LogFromMemory(logger, e, address.GrainId);
+            return elsewhere;
+        }
+    }
+
+    private GrainAddress? ElsewhereOf(GrainAddress address, GrainAddress? previous) =>
+        _known.TryGetValue(address.GrainId, out GrainAddress? known) && known.ActivationId != previous?.ActivationId
+        && !known.SiloAddress!.Equals(address.SiloAddress) && membership.CurrentSnapshot.GetSiloStatus(known.SiloAddress) == SiloStatus.Active
+            ? known : null;
 
     private async Task<GrainAddress?> RegisterAsync(GrainAddress address, GrainAddress? previousAddress)
     {

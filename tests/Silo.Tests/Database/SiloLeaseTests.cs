@@ -43,6 +43,25 @@ public sealed class SiloLeaseTests(PostgresServer server)
         Assert.True(await leases.RenewAsync(One, CancellationToken.None));
     }
 
+    [PostgresTheory]
+    [InlineData("10.0.0.1", 5, 6, false)]
+    [InlineData("10.0.0.1", 5, 3, true)]
+    [InlineData("10.0.0.1", 4, 6, true)]   // the process before
+    [InlineData("10.0.0.2", 5, 6, true)]
+    public async Task Renew_SiloWasDeclaredDead_IsLost_SoThatOthersMayTakeOver(string address, int generation, int status, bool isRenewed)
+    {
+        await using TestDatabase database = await TestDatabase.CreateAsync(server);
+        var leases = new SiloLeases(database.Source, TimeProvider.System);
+        Assert.True(await leases.AcquireAsync(One, Endpoint, CancellationToken.None));
+        await database.ExecuteAsync("INSERT INTO silo_table (deployment_id) VALUES ('fleet')");
+        await database.ExecuteAsync(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"""
+            INSERT INTO silo (deployment_id, address, port, generation, name, host_name, status, proxy_port, start_time, alive_at)
+            VALUES ('fleet', '{address}', 11111, {generation}, 's', 'h', {status}, 30000, now(), now())
+            """));
+
+        Assert.Equal(isRenewed, await leases.RenewAsync(One, CancellationToken.None));
+    }
+
     [PostgresFact]
     public async Task End_LeaseWasGivenBack_NobodyWaits()
     {

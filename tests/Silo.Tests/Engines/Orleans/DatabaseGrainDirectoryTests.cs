@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using MultiCluster.Silo.Database;
@@ -38,6 +39,9 @@ public sealed class DatabaseGrainDirectoryTests(PostgresServer server)
         relay.Cut();
 
         Assert.Equal(moved, await other.Lookup(One).WaitAsync(TestDatabase.Deadline));
+        Assert.Equal(moved, await other.Register(At(One, port: 1)).WaitAsync(TestDatabase.Deadline));   // it was led to where the grain lived before
+        await Assert.ThrowsAsync<SiloUnavailableException>(() => other.Register(At(One, port: 2)).WaitAsync(TestDatabase.Deadline));
+        await Assert.ThrowsAsync<SiloUnavailableException>(() => other.Register(At(One, port: 3), moved).WaitAsync(TestDatabase.Deadline));
         await Assert.ThrowsAsync<SiloUnavailableException>(() => other.Lookup(Two).WaitAsync(TestDatabase.Deadline));
     }
 
@@ -54,7 +58,9 @@ public sealed class DatabaseGrainDirectoryTests(PostgresServer server)
 
     private sealed class AllAlive : IClusterMembershipService
     {
-        public ClusterMembershipSnapshot CurrentSnapshot { get; } = new([], new MembershipVersion(1));
+        public ClusterMembershipSnapshot CurrentSnapshot { get; } = new(
+            Enumerable.Range(1, 3).Select(port => SiloAddress.New(IPAddress.Loopback, port, 1)).ToImmutableDictionary(s => s, s => new ClusterMember(s, SiloStatus.Active, "silo")),
+            new MembershipVersion(1));
 
         public IAsyncEnumerable<ClusterMembershipSnapshot> MembershipUpdates => throw new NotSupportedException();
 

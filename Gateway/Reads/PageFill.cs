@@ -10,7 +10,9 @@ namespace MultiCluster.Gateway.Reads;
 /// <remarks>
 /// Begins with one cluster and doubles the number of clusters asked at the same time with every answer, as far as the answers so far let
 /// expect that many to be needed: a page that the first cluster fills costs one question, one whose objects are rare in a thousand clusters is asked for at the same
-/// time everywhere. Members themselves are asked all at the same time from the start, since one that hangs would keep the rest waiting until the deadline. Answers that came too much are dropped, and their memory with them.
+/// time everywhere. Members themselves are asked all at the same time from the start, since one that hangs would keep the rest waiting until the deadline. Clusters whose silo is
+/// known to be lost are asked beside the others: each is waited for half a second, and one after the other they would take up the deadline. Answers that came too much are
+/// dropped, and their memory with them.
 /// </remarks>
 internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableArray<ClusterEntry> clusters, ContinueToken? from, long revision, FleetClock clock)
 {
@@ -46,6 +48,7 @@ internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableAr
         int asked = first;
         int taken = first;
         int running = 0;
+        HashSet<int> beside = [];   // asked, and of silos that are lost
         int parallel = query.Source == ReadSource.Live ? ClusterCalls.MaxParallel : FirstParallel;
         int known = 0;
         long rows = 0;
@@ -54,13 +57,21 @@ internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableAr
         while (!_isEnded && taken < clusters.Length)
         {
             // The first cluster is asked in any case, so that a list goes on however short its deadlines are.
-            while (asked < clusters.Length && running < parallel && _items.Count + waiting < query.Limit && (asked == first || !stop.IsCancellationRequested))
+            while (asked < clusters.Length && running < parallel && beside.Count < ClusterCalls.MaxParallel && _items.Count + waiting < query.Limit && (asked == first || !stop.IsCancellationRequested))
             {
                 if (clusters[asked].Enabled)
                 {
                     TimeSpan left = query.Deadline - time.GetElapsedTime(start);
-                    running++;
                     int index = asked;
+                    if (calls.IsLost(clusters[index].Name))
+                    {
+                        beside.Add(index);
+                    }
+                    else
+                    {
+                        running++;
+                    }
+
                     Task<ClusterPage> answer = AskAsync(index, left > TimeSpan.Zero ? left : TimeSpan.FromMilliseconds(1), stop.Token, caller);
                     _ = answer.ContinueWith(
                         (task, _) => done.Writer.TryWrite((index, task)), null, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
@@ -79,7 +90,7 @@ internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableAr
                 break;
             }
 
-            if (running == 0)
+            if (running + beside.Count == 0)
             {
                 if (taken < asked)
                 {
@@ -92,7 +103,7 @@ internal sealed class PageFill(ClusterCalls calls, FleetQuery query, ImmutableAr
             }
 
             (int answered, Task<ClusterPage> page) = await done.Reader.ReadAsync(caller);
-            running--;
+            running -= beside.Remove(answered) ? 0 : 1;
             answers[answered] = await page;
             clock.Observe(answers[answered]!.Revision);
             waiting += answers[answered]!.Rows.Length;

@@ -157,6 +157,32 @@ public sealed class LostSiloTests
         }
     }
 
+    [Fact]
+    public async Task List_ManyClustersOfALostSilo_AreAskedAtTheSameTime()
+    {
+        // The clock stands still, so that nobody is given up.
+        using var fleet = new SimulatedFleet(new ManualTimeProvider(), clusters: 8);
+        string[] lost = ["c0000", "c0002", "c0003", "c0005", "c0007"];
+        foreach (string cluster in lost)
+        {
+            fleet.Report(cluster, ClusterPhase.Online, "silo-1");
+            fleet[cluster].Hangs = true;
+        }
+
+        Lose(fleet, "silo-1");
+        using var stop = new CancellationTokenSource();
+        Task<FleetPage> asked = fleet.Reader.ListAsync(Query, stop.Token);
+
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (!lost.All(c => fleet[c].Calls > 0))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, patience.Token);
+        }
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => asked.WaitAsync(TimeSpan.FromSeconds(30)));
+    }
+
     private static readonly FleetQuery Query = new() { Objects = new ObjectQuery { Kind = "configmaps" } };
 
     private static Task<FleetPage> ListAsync(SimulatedFleet fleet) =>

@@ -143,9 +143,6 @@ public sealed class SiloPulseTests : IAsyncDisposable
         (_fleet["a1"].Hangs, _fleet["a2"].Hangs) = (true, true);
         await _pulse.StartAsync(CancellationToken.None);
         await UntilAsync(view => Phase(view, "a1") == ClusterPhase.Pending && Phase(view, "a2") == ClusterPhase.Pending);
-
-        // Two deadlines of 1.5 s, within one look: three questions for each. A second look would take it beyond what the documentation says.
-        Assert.InRange(_fleet["a1"].Calls, 2, 7);
         Assert.Equal(ClusterCalls.SilentSilo, _fleet.View.Current.Clusters["a1"].Summary!.Fault);
 
         (_fleet["a1"].Hangs, _fleet["a2"].Hangs) = (false, false);

@@ -7,7 +7,7 @@ namespace MultiCluster.Silo.Engines;
 /// <summary>Has a silo read every second where all grains live, so that it knows that while the database is away.</summary>
 internal sealed partial class DirectoryMemory(DatabaseGrainDirectory directory, TimeProvider time, ILogger<DirectoryMemory> logger) : BackgroundService
 {
-    // What has moved since is not known to a silo that passes calls on. A thousand rows are read in a few milliseconds.
+    // What has moved since is not known to a silo that passes calls on.
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
     /// <inheritdoc/>
@@ -22,7 +22,7 @@ internal sealed partial class DirectoryMemory(DatabaseGrainDirectory directory, 
                 {
                     await directory.RememberAsync().WaitAsync(stoppingToken);
                 }
-                catch (NpgsqlException e)
+                catch (Exception e) when (e is NpgsqlException or TimeoutException)
                 {
                     LogNotRead(logger, e);   // what was read last is what is remembered; /readyz tells that the database is away
                 }

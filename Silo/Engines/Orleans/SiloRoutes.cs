@@ -21,7 +21,7 @@ namespace MultiCluster.Silo.Engines;
 /// <param name="logger">Log.</param>
 internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> readSilos, TimeProvider time, ILogger<SiloRoutes> logger) : IGatewayListProvider
 {
-    /// <summary>How often each silo is asked for a sign of life; a question costs a tenth of a millisecond.</summary>
+    /// <summary>How often each silo is asked for a sign of life.</summary>
     public static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(400);
 
     /// <summary>How many rounds a silo may fall behind another. With it, and with <see cref="Doubt"/>, the way round is open before a reader asks for the third time.</summary>

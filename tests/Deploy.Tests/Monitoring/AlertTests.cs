@@ -63,6 +63,15 @@ public sealed partial class AlertTests
         Assert.Equal(Rules().Count(), Rules().Select(r => r.Text("alert")).Distinct().Count());
     }
 
+    [Fact]
+    public void Alerts_AllHaveAUnitTest_InWhichTheyFire()
+    {
+        HashSet<string> tested = [.. Yaml.ReadAll(Repository.Read("deploy/monitoring/alerts.test.yaml")).Single().Items("tests")
+            .SelectMany(t => t.Items("alert_rule_test")).Where(t => t.Items("exp_alerts").Any()).Select(t => t.Text("alertname"))];
+
+        Assert.Equal(Rules().Select(r => r.Text("alert")).Order(StringComparer.Ordinal), tested.Order(StringComparer.Ordinal));
+    }
+
     [RequiresToolFact("promtool", "--version", "Install promtool, which is in the Debian package prometheus (its service is not needed),")]
     public async Task Alerts_FireWhenTheyShould_AndOnlyThen()
     {

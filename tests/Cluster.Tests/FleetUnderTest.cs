@@ -162,17 +162,27 @@ internal sealed class FleetUnderTest : IAsyncDisposable
     /// <summary>What all processes have printed.</summary>
     public string Printed => string.Concat(Silos.Append(Gateway).Select(p => $"\n--- {p.Name}: {p.Printed}"));
 
-    /// <summary>The clusters whose grains live on a silo.</summary>
+    /// <summary>The clusters whose grains live on a silo, once the silos that run say of every member which of them holds it.</summary>
     public async Task<HashSet<string>> ClustersOfAsync(ServiceProcess silo)
     {
         using var client = new HttpClient { Timeout = Patience };
-        string metrics = await client.GetStringAsync(new Uri(silo.Operations, "metrics"));
+        long start = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            ServiceProcess[] running = [.. Silos.Where(s => !s.HasExited)];
+            HashSet<string>[] held = await Task.WhenAll(running.Select(async s => MembersIn(await client.GetStringAsync(new Uri(s.Operations, "metrics")))));
 
-        // The series of a cluster that has moved away stays, with nothing in it.
-        string[] mirrors = [.. metrics.Split('\n').Where(line => line.StartsWith("multicluster_mirror_objects{", StringComparison.Ordinal) && !line.EndsWith(" 0", StringComparison.Ordinal))];
-        HashSet<string> clusters = [.. Members.Select(m => m.Options.Name).Where(name => mirrors.Any(line => line.Contains($"cluster=\"{name}\"", StringComparison.Ordinal)))];
-        Assert.NotEmpty(clusters);
-        return clusters;
+            // A member can answer for its pods before the figures of its mirror say that there is something in it.
+            if (held.Sum(h => h.Count) == Members.Count && held.SelectMany(h => h).ToHashSet(StringComparer.Ordinal).Count == Members.Count)
+            {
+                HashSet<string> wanted = held[running.IndexOf(silo)];
+                Assert.True(wanted.Count > 0, $"{silo.Name} holds nothing: {string.Join("; ", held.Select(h => string.Join(' ', h)))}");
+                return wanted;
+            }
+
+            Assert.True(TimeProvider.System.GetElapsedTime(start) < Patience, $"The silos hold {string.Join("; ", held.Select(h => string.Join(' ', h)))}. {Printed}");
+            await PauseAsync(TimeSpan.FromMilliseconds(100));
+        }
     }
 
     /// <summary>The resourceVersion of every pod, by cluster, namespace and name, as the members themselves say.</summary>
@@ -248,6 +258,13 @@ internal sealed class FleetUnderTest : IAsyncDisposable
         await using NpgsqlDataSource source = NpgsqlDataSource.Create($"{Server.ConnectionString("postgres")};Pooling=false");
         await using NpgsqlCommand command = source.CreateCommand(sql);
         await command.ExecuteNonQueryAsync().WaitAsync(Patience);
+    }
+
+    /// <summary>The members of which a silo's metrics say that its mirrors have objects; the series of one that has moved away stays, at 0.</summary>
+    private HashSet<string> MembersIn(string metrics)
+    {
+        string[] mirrors = [.. metrics.Split('\n').Where(line => line.StartsWith("multicluster_mirror_objects{", StringComparison.Ordinal) && !line.EndsWith(" 0", StringComparison.Ordinal))];
+        return [.. Members.Select(m => m.Options.Name).Where(name => mirrors.Any(line => line.Contains($"cluster=\"{name}\"", StringComparison.Ordinal)))];
     }
 
     private static SocketsHttpHandler Trusting(string authorityPem) => new()

@@ -59,7 +59,7 @@ internal static class ServiceCommand
             await action(parsed, stop);
             return 0;
         }
-        catch (Exception e) when (e is ServiceStartException or KubeconfigException or DatabaseException)
+        catch (Exception e) when (e is ServiceStartException or ServiceReplacedException or KubeconfigException or DatabaseException)
         {
             await parsed.InvocationConfiguration.Error.WriteLineAsync(e.Message);
             return 1;
@@ -89,6 +89,10 @@ internal static class ServiceCommand
         await output.WriteLineAsync(StartScreen.Served(service));
         await StartRegistration.RegisterAsync(service, contexts, output, stop);
         await service.App.WaitForShutdownAsync(stop);
+        if (service.IsReplaced)
+        {
+            throw new ServiceReplacedException("This silo was declared dead while it stood still, and others have taken its clusters over. Start it again to have it join them.");
+        }
     }
 
     private static async Task MigrateAsync(ParseResult parsed, CancellationToken stop)

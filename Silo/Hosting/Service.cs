@@ -83,6 +83,9 @@ public sealed class Service : IAsyncDisposable
     /// <summary>The kubeconfig for clients of this service.</summary>
     public string KubeconfigPath => Path.Combine(DataDirectoryPath, KubeconfigFile.FileName);
 
+    /// <summary>Whether it stops because others have taken over what it did, and not because it was asked to.</summary>
+    public bool IsReplaced => _engine.IsReplaced(App.Services);
+
     private ServiceSecrets Secrets => _secrets ?? throw new InvalidOperationException("A silo without a gateway has no API.");
 
     /// <summary>Composes the service. Nothing listens yet.</summary>

@@ -66,3 +66,6 @@ public enum ServiceRole
 
 /// <summary>The service cannot start; the message says what to do.</summary>
 public sealed class ServiceStartException(string message) : Exception(message);
+
+/// <summary>The service has ended by itself, since other processes do what it did; the message says what to do.</summary>
+public sealed class ServiceReplacedException(string message) : Exception(message);

@@ -120,6 +120,9 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         await fleet.Silos[2].SignalAsync("CONT");
         await AskUntilFreshAsync(fleet, FreshWithin, least: TimeSpan.FromSeconds(5));
 
+        // Whoever watches over the process must see that it was not asked to end.
+        await fleet.Silos[2].ExitedAsync();
+        Assert.True(fleet.Silos[2].ExitCode != 0, fleet.Silos[2].Printed);
         await changes.DisposeAsync();
         await AssertFollowedAsync(fleet, follower);
     }

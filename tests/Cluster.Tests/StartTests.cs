@@ -38,6 +38,9 @@ public sealed class StartTests(PostgresServer server) : IClassFixture<PostgresSe
         await using ServiceProcess again = await fleet.StartSiloAsync(("SiloNetwork:ListenSilo", silo));
 
         await fleet.UntilRowsAsync("SELECT count(*)::float8 FROM silo_lease", leases => leases == 1);
+
+        // By this name the database knows whose lease allows a write.
+        await fleet.UntilRowsAsync("SELECT count(*)::float8 FROM pg_stat_activity WHERE application_name IN (SELECT silo FROM silo_lease)", named => named > 0);
     }
 
     private static int FreePort()

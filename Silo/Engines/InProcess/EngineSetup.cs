@@ -57,6 +57,13 @@ internal sealed class EngineSetup : IAsyncDisposable
         return cancellationToken.IsCancellationRequested ? Task.FromCanceled(cancellationToken) : Task.CompletedTask;
     }
 
+    /// <summary>Whether other processes have taken over what this one did: there are none.</summary>
+    public bool IsReplaced(IServiceProvider services)
+    {
+        _ = services;
+        return false;
+    }
+
     /// <summary>Adds what the engine shows over HTTP: nothing.</summary>
     public void Map(WebApplication app) => _ = app;
 

@@ -55,6 +55,9 @@ internal sealed class EngineSetup : IAsyncDisposable
     private const int ManyWaitingCalls = 5_000;
     private const int MostWaitingCalls = 20_000;
 
+    // PostgreSQL cuts longer names, and with the cut name no lease would be found: an address with a zone is not looked at rather than refused.
+    private const int LongestApplicationName = 63;
+
     private readonly ServiceSettings _settings;
     private readonly SiloNetworkSettings _network;
     private readonly string _directory;
@@ -165,6 +168,9 @@ internal sealed class EngineSetup : IAsyncDisposable
     public Task ClaimAsync(IServiceProvider services, CancellationToken cancellationToken) =>
         services.GetService<LeaseKeeper>()?.AcquireAsync(cancellationToken) ?? Task.CompletedTask;
 
+    /// <summary>Whether other processes have taken over what this one did.</summary>
+    public bool IsReplaced(IServiceProvider services) => services.GetService<LeaseKeeper>()?.IsLost ?? false;
+
     /// <summary>Maps the dashboard, for those who may use the API.</summary>
     public void Map(WebApplication app)
     {
@@ -239,17 +245,26 @@ internal sealed class EngineSetup : IAsyncDisposable
         silo.Services.AddSingleton<PlacementStrategy, LoadPlacement>();
         silo.Services.AddHostedService<LoadMeter>();
         silo.AddGrainFigures();
-        silo.UseAdoNetClustering(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
-        silo.UseAdoNetReminderService(o => (o.Invariant, o.ConnectionString) = (Invariant, _connectionString));
-        silo.AddAdoNetGrainStorage(GrainsServiceCollectionExtensions.StorageName, options => options.Configure<Serializer>((o, serializer) =>
+        silo.UseAdoNetClustering(options => options.Configure<ILocalSiloDetails>((o, self) => (o.Invariant, o.ConnectionString) = (Invariant, ConnectionStringOf(self))));
+        silo.UseAdoNetReminderService(options => options.Configure<ILocalSiloDetails>((o, self) => (o.Invariant, o.ConnectionString) = (Invariant, ConnectionStringOf(self))));
+        silo.AddAdoNetGrainStorage(GrainsServiceCollectionExtensions.StorageName, options => options.Configure<Serializer, ILocalSiloDetails>((o, serializer, self) =>
         {
-            (o.Invariant, o.ConnectionString) = (Invariant, _connectionString);
+            (o.Invariant, o.ConnectionString) = (Invariant, ConnectionStringOf(self));
 
             // The same codec as for messages: members are known by number, so a later build reads what an earlier one wrote.
             o.GrainStorageSerializer = new OrleansGrainStorageSerializer(serializer);
             o.DeleteStateOnClear = true;
         }));
         AddDashboard(silo);
+    }
+
+    /// <summary>The connection string that names the silo, so that the database can refuse what one writes whose lease has ended.</summary>
+    private string ConnectionStringOf(ILocalSiloDetails silo)
+    {
+        string name = silo.SiloAddress.ToParsableString();
+        return name.Length > LongestApplicationName
+            ? _connectionString!
+            : new NpgsqlConnectionStringBuilder(_connectionString) { ApplicationName = name }.ConnectionString;
     }
 
     private void AddDashboard(ISiloBuilder silo)

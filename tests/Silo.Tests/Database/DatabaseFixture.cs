@@ -54,6 +54,21 @@ internal sealed class TestDatabase : IAsyncDisposable
         await command.ExecuteNonQueryAsync().WaitAsync(Deadline);
     }
 
+    /// <summary>Connections of another name.</summary>
+    public NpgsqlDataSource ConnectAs(string applicationName) =>
+        NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(Settings.ToConnectionString()) { ApplicationName = applicationName }.ConnectionString);
+
+    /// <summary>Asks until the number is as wished.</summary>
+    public async Task UntilAsync(string sql, Func<long, bool> wish)
+    {
+        long start = TimeProvider.System.GetTimestamp();
+        while (await ScalarAsync<long>(sql) is var found && !wish(found))
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(start) < Deadline, $"{sql} still finds {found}.");
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, CancellationToken.None);
+        }
+    }
+
     public async Task<T> ScalarAsync<T>(string sql)
     {
         await using NpgsqlCommand command = Source.CreateCommand(sql);

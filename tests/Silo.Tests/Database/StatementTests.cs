@@ -245,6 +245,59 @@ public sealed class StatementTests(PostgresServer server)
     }
 
     [PostgresFact]
+    public async Task State_OfASilo_IsWrittenAsLongAsItsLeaseHasNotEnded()
+    {
+        const string silo = "10.0.0.1:11111@7";
+        await using TestDatabase database = await TestDatabase.CreateAsync(server);
+        await using var calls = new Calls(database, database.ConnectAs(silo));
+        await using var others = new Calls(database, database.ConnectAs("10.0.0.1:11111@8"));
+        await database.ExecuteAsync($"INSERT INTO silo_lease (silo, endpoint, renewed_at) VALUES ('{silo}', '10.0.0.1:11111', now() - interval '1 h')");
+
+        // Lapsed, and nobody has taken over: what it writes is the truth.
+        Assert.Equal([1], await calls.WriteStateAsync("a", null, [1]));
+        Assert.Equal([2], await calls.WriteStateAsync("a", 1, [2]));
+        Assert.Equal([1], await calls.WriteStateAsync("b", null, [1]));
+        Assert.Equal([2], await calls.ClearStateAsync("ClearStorageKey", "b", 1));
+        Assert.Equal([3], await calls.ClearStateAsync("DeleteStorageKey", "b", 2));
+        Assert.Empty(await others.WriteStateAsync("a", 2, [9]));
+
+        await new SiloLeases(database.Source, TimeProvider.System).EndAsync(silo, CancellationToken.None);
+
+        Assert.Empty(await calls.WriteStateAsync("a", 2, [9]));
+        Assert.Empty(await calls.WriteStateAsync("c", null, [9]));
+        Assert.Empty(await calls.ClearStateAsync("ClearStorageKey", "a", 2));
+        Assert.Empty(await calls.ClearStateAsync("DeleteStorageKey", "a", 2));
+        Assert.Equal([2], (byte[])Assert.Single(await calls.ReadStateAsync("a"))["payloadbinary"]!);
+        Assert.Empty(await calls.ReadStateAsync("c"));
+    }
+
+    [PostgresFact]
+    public async Task State_BeingWritten_TheLeaseDoesNotEndBefore()
+    {
+        const string silo = "10.0.0.1:11111@7";
+        await using TestDatabase database = await TestDatabase.CreateAsync(server);
+        await using NpgsqlDataSource source = database.ConnectAs(silo);
+        await database.ExecuteAsync($"INSERT INTO silo_lease (silo, endpoint, renewed_at) VALUES ('{silo}', '10.0.0.1:11111', now() - interval '1 h')");
+        await using NpgsqlConnection connection = await source.OpenConnectionAsync();
+        await using NpgsqlTransaction transaction = await connection.BeginTransactionAsync();
+        await using NpgsqlCommand write = connection.CreateCommand();
+        write.CommandText = SqlText.Statements["WriteToStorageKey"];
+        Calls.Bind(write, [.. Calls.Identity("a"), ("GrainStateVersion", null), ("PayloadBinary", new byte[] { 1 })]);
+        Assert.Equal(1, await write.ExecuteScalarAsync());
+
+        // The silo renews all the while, from another connection.
+        var leases = new SiloLeases(database.Source, TimeProvider.System);
+        Assert.True(await leases.RenewAsync(silo, CancellationToken.None).WaitAsync(TestDatabase.Deadline));
+        await database.ExecuteAsync("UPDATE silo_lease SET renewed_at = now() - interval '1 h'");
+
+        Task ending = leases.EndAsync(silo, CancellationToken.None);
+        await database.UntilAsync("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()", waiting => waiting == 1);
+        Assert.False(ending.IsCompleted);
+        await transaction.CommitAsync();
+        await ending.WaitAsync(TestDatabase.Deadline);
+    }
+
+    [PostgresFact]
     public async Task State_OfMegabytes_ComesBackEqual()
     {
         await using Calls calls = await Calls.CreateAsync(server);
@@ -316,8 +369,10 @@ public sealed class StatementTests(PostgresServer server)
     }
 
     /// <summary>Executes statements as Orleans does: text from the table, parameters by name, null where there is no value.</summary>
-    private sealed class Calls(TestDatabase database) : IAsyncDisposable
+    private sealed class Calls(TestDatabase database, NpgsqlDataSource? source = null) : IAsyncDisposable
     {
+        private readonly NpgsqlDataSource _source = source ?? database.Source;
+
         public static async Task<Calls> CreateAsync(PostgresServer server, bool withTable = false)
         {
             var calls = new Calls(await TestDatabase.CreateAsync(server));
@@ -331,7 +386,7 @@ public sealed class StatementTests(PostgresServer server)
 
         public async Task<List<Dictionary<string, object?>>> RowsAsync(string key, params (string Name, object? Value)[] parameters)
         {
-            await using NpgsqlCommand lookup = database.Source.CreateCommand("SELECT QueryKey, QueryText FROM OrleansQuery WHERE QueryKey = @key");
+            await using NpgsqlCommand lookup = _source.CreateCommand("SELECT QueryKey, QueryText FROM OrleansQuery WHERE QueryKey = @key");
             lookup.Parameters.AddWithValue("key", key);
             string text;
             await using (NpgsqlDataReader found = await lookup.ExecuteReaderAsync())
@@ -340,15 +395,8 @@ public sealed class StatementTests(PostgresServer server)
                 text = found.GetString(found.GetOrdinal("QueryText"));
             }
 
-            await using NpgsqlCommand command = database.Source.CreateCommand(text);
-            foreach ((string name, object? value) in parameters)
-            {
-                NpgsqlParameter parameter = command.CreateParameter();
-                parameter.ParameterName = name;
-                parameter.Value = value ?? DBNull.Value;
-                command.Parameters.Add(parameter);
-            }
-
+            await using NpgsqlCommand command = _source.CreateCommand(text);
+            Bind(command, parameters);
             await using NpgsqlDataReader reader = await command.ExecuteReaderAsync(CommandBehavior.Default);
             List<Dictionary<string, object?>> rows = [];
             while (await reader.ReadAsync())
@@ -357,6 +405,17 @@ public sealed class StatementTests(PostgresServer server)
             }
 
             return rows;
+        }
+
+        public static void Bind(NpgsqlCommand command, (string Name, object? Value)[] parameters)
+        {
+            foreach ((string name, object? value) in parameters)
+            {
+                NpgsqlParameter parameter = command.CreateParameter();
+                parameter.ParameterName = name;
+                parameter.Value = value ?? DBNull.Value;
+                command.Parameters.Add(parameter);
+            }
         }
 
         public async Task<bool> BooleanAsync(string key, params (string Name, object? Value)[] parameters) =>
@@ -405,9 +464,10 @@ public sealed class StatementTests(PostgresServer server)
                 ("StartTime", start),
                 ("Period", period <= int.MaxValue ? (int)period : period)))["version"]!;
 
-        public ValueTask DisposeAsync() => database.DisposeAsync();
+        /// <summary>Ends its own connections, and the database where it was made for these calls alone.</summary>
+        public ValueTask DisposeAsync() => source is null ? database.DisposeAsync() : source.DisposeAsync();
 
-        private static (string Name, object? Value)[] Identity(string? key) =>
+        public static (string Name, object? Value)[] Identity(string? key) =>
         [
             ("GrainIdHash", 17),
             ("GrainIdN0", 0L),

@@ -6,6 +6,7 @@ using MultiCluster.Fleet;
 using MultiCluster.Gateway.Reads;
 using MultiCluster.Kubernetes.Selectors;
 using Orleans;
+using Orleans.Runtime;
 
 namespace MultiCluster.Gateway.Clusters;
 
@@ -54,6 +55,16 @@ public sealed partial class ClusterCommands
     // The view follows within milliseconds; when it does not, the command has succeeded all the same.
     private static readonly TimeSpan ViewDeadline = TimeSpan.FromSeconds(2);
 
+    // A silo that was killed or hangs is replaced within this time, as a rule; a client that waits for it need not try again by itself.
+    private static readonly TimeSpan MoveDeadline = TimeSpan.FromSeconds(10);
+
+    // One that stood still for a moment may still answer; Orleans itself would wait for half a minute.
+    private static readonly TimeSpan LostPatience = TimeSpan.FromSeconds(2);
+
+    // A silo that stops refuses what comes for what it has handed over, and says so; the next try is led elsewhere.
+    private const int MostTries = 4;
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(150);
+
     private readonly Func<string, IClusterGrain> _clusters;
     private readonly ClusterCalls _reads;
     private readonly FleetView _fleet;
@@ -94,9 +105,11 @@ public sealed partial class ClusterCommands
             throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
         }
 
-        RegistrationReply reply = await ConfirmedAsync(name, _clusters(name).RegisterAsync(
-            new RegisterCluster { Labels = checkedLabels, Connection = sealedConnection, Force = force, DryRun = dryRun, Mirror = mirror },
-            cancellationToken));
+        RegistrationReply reply = await ConfirmedAsync(
+            name,
+            cluster => cluster.RegisterAsync(
+                new RegisterCluster { Labels = checkedLabels, Connection = sealedConnection, Force = force, DryRun = dryRun, Mirror = mirror }, cancellationToken),
+            cancellationToken);
         ThrowIfRefused(reply, dryRun);
         await SeenAsync(reply.FleetVersion, cancellationToken);
         return reply with { Cluster = AsSeen(reply.Cluster) };
@@ -115,8 +128,8 @@ public sealed partial class ClusterCommands
             throw new ClusterRefusedException(RefusalReason.Invalid, faults.ToImmutable());
         }
 
-        RegistrationReply reply = await ConfirmedAsync(name, _clusters(name).ReplaceCredentialsAsync(
-            new ReplaceCredentials { Connection = sealedConnection, Force = force }, cancellationToken));
+        RegistrationReply reply = await ConfirmedAsync(
+            name, cluster => cluster.ReplaceCredentialsAsync(new ReplaceCredentials { Connection = sealedConnection, Force = force }, cancellationToken), cancellationToken);
         ThrowIfRefused(reply, dryRun: false);
         await SeenAsync(reply.FleetVersion, cancellationToken);
         return reply with { Cluster = AsSeen(reply.Cluster) };
@@ -137,7 +150,7 @@ public sealed partial class ClusterCommands
             }
         }
 
-        ClusterReply reply = await ConfirmedAsync(name, _clusters(name).UpdateAsync(update));
+        ClusterReply reply = await ConfirmedAsync(name, cluster => cluster.UpdateAsync(update), cancellationToken);
         ClusterEntry entry = Accepted(reply);
         await SeenAsync(reply.FleetVersion, cancellationToken);
         return AsSeen(entry);
@@ -148,7 +161,7 @@ public sealed partial class ClusterCommands
     public async Task RemoveAsync(string name, CancellationToken cancellationToken)
     {
         RequireName(name);
-        ClusterReply reply = await ConfirmedAsync(name, _clusters(name).RemoveAsync());
+        ClusterReply reply = await ConfirmedAsync(name, static cluster => cluster.RemoveAsync(), cancellationToken);
         if (reply.Fault is { } fault)
         {
             throw Refused(fault);
@@ -157,17 +170,101 @@ public sealed partial class ClusterCommands
         await SeenAsync(reply.FleetVersion, cancellationToken);
     }
 
-    private async Task<T> ConfirmedAsync<T>(string name, Task<T> command)
+    /// <summary>Sends a command to the cluster's grain. One whose silo is known to be lost waits unsent until the cluster lives elsewhere.</summary>
+    /// <exception cref="FleetUnavailableException">The cluster lives nowhere for now; nothing was sent.</exception>
+    /// <exception cref="CommandUnconfirmedException">It was sent, and what became of it is not known.</exception>
+    private async Task<T> ConfirmedAsync<T>(string name, Func<IClusterGrain, Task<T>> command, CancellationToken cancellationToken)
     {
+        for (int tried = 1; ; tried++)
+        {
+            await FoundAsync(name, cancellationToken);
+            try
+            {
+                return await SendAsync(name, command, cancellationToken);
+            }
+            catch (OrleansMessageRejectionException e) when (e is not SiloUnavailableException && tried < MostTries)
+            {
+                // The grain never saw it: it was on its way to a silo that stops, or to where the grain had just left.
+                LogSentAgain(_logger, e, name);
+                await Task.Delay(Pause * (tried * (0.5 + Random.Shared.NextDouble())), _time, cancellationToken);
+            }
+            catch (Exception e) when (e is not (OperationCanceledException or ArgumentException))
+            {
+                // What a store throws does not keep its type on the way from another process, so a fault of ours looks the same to the client; the log tells them apart.
+                LogUnconfirmed(_logger, e, name);
+                throw new CommandUnconfirmedException(e);
+            }
+        }
+    }
+
+    /// <summary>Sends a command once, and gives up when its silo is lost meanwhile.</summary>
+    private async Task<T> SendAsync<T>(string name, Func<IClusterGrain, Task<T>> command, CancellationToken cancellationToken)
+    {
+        using var answered = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task<T> sent = command(_clusters(name));
         try
         {
-            return await command;
+            if (await Task.WhenAny(sent, LostAsync(name, answered.Token)) != sent && !sent.IsCompleted)
+            {
+                _ = sent.ContinueWith(static late => late.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+                cancellationToken.ThrowIfCancellationRequested();
+                throw new TimeoutException($"The part of this service that held {name} was lost while it had the command.");
+            }
+
+            return await sent;
         }
-        catch (Exception e) when (e is not (OperationCanceledException or ArgumentException))
+        finally
         {
-            // What a store throws does not keep its type on the way from another process, so a fault of ours looks the same to the client; the log tells them apart.
-            LogUnconfirmed(_logger, e, name);
-            throw new CommandUnconfirmedException(e);
+            await answered.CancelAsync();
+        }
+    }
+
+    /// <summary>Waits until the silo of a cluster is not known to be lost.</summary>
+    private async Task FoundAsync(string name, CancellationToken cancellationToken)
+    {
+        long start = _time.GetTimestamp();
+        while (true)
+        {
+            Task changed = _fleet.Changed();
+            if (_fleet.Current.LossOf(name) is not { } fault)
+            {
+                return;
+            }
+
+            TimeSpan left = MoveDeadline - _time.GetElapsedTime(start);
+            if (left <= TimeSpan.Zero)
+            {
+                throw new FleetUnavailableException($"Nothing was changed. {fault.Message}");
+            }
+
+            try
+            {
+                await changed.WaitAsync(left, _time, cancellationToken);
+            }
+            catch (TimeoutException)
+            {
+                // Looked at once more.
+            }
+        }
+    }
+
+    /// <summary>Completes once the silo of a cluster has been known to be lost for a while: what it was sent is not answered any more.</summary>
+    private async Task LostAsync(string name, CancellationToken stop)
+    {
+        while (true)
+        {
+            Task changed = _fleet.Changed();
+            if (_fleet.Current.LossOf(name) is null)
+            {
+                await changed.WaitAsync(stop);
+                continue;
+            }
+
+            await Task.Delay(LostPatience, _time, stop);
+            if (_fleet.Current.LossOf(name) is not null)
+            {
+                return;
+            }
         }
     }
 
@@ -212,9 +309,11 @@ public sealed partial class ClusterCommands
 
     /// <summary>The clusters that a selection names, ordered by name. An unknown name is refused.</summary>
     /// <exception cref="ClusterRefusedException">The selection is wrong, or names a cluster that is not registered.</exception>
-    public ImmutableArray<ClusterEntry> Select(ImmutableArray<string> names, string? labelSelector, FleetSnapshot snapshot)
+    /// <exception cref="FleetUnavailableException">This gateway has not heard which clusters there are.</exception>
+    public async Task<ImmutableArray<ClusterEntry>> SelectAsync(ImmutableArray<string> names, string? labelSelector, CancellationToken cancellationToken)
     {
         LabelSelector? selector = ParseSelector(labelSelector);
+        FleetSnapshot snapshot = await _fleet.KnownAsync(FleetQuery.DefaultDeadline, cancellationToken);
         foreach (string name in names)
         {
             if (!snapshot.Clusters.ContainsKey(name))
@@ -338,6 +437,9 @@ public sealed partial class ClusterCommands
 
         return kept.ToImmutable();
     }
+
+    [LoggerMessage(5003, LogLevel.Debug, "Cluster {Cluster}: a change did not reach its grain; sending it again.", EventName = "CommandSentAgain")]
+    private static partial void LogSentAgain(ILogger logger, Exception exception, string cluster);
 
     [LoggerMessage(5002, LogLevel.Error, "Cluster {Cluster}: a change was not confirmed; the client was told to look before it tries again.", EventName = "CommandUnconfirmed")]
     private static partial void LogUnconfirmed(ILogger logger, Exception exception, string cluster);

@@ -34,11 +34,12 @@ internal sealed class ClusterServiceImplementation(ClusterCommands commands, Fle
     public override async Task<GetClusterResponse> GetCluster(GetClusterRequest request, ServerCallContext context) =>
         (await commands.DescribeAsync(request.Name, context.CancellationToken)).ToWire();
 
-    public override Task<ListClustersResponse> ListClusters(ListClustersRequest request, ServerCallContext context)
+    public override async Task<ListClustersResponse> ListClusters(ListClustersRequest request, ServerCallContext context)
     {
+        ImmutableArray<ClusterEntry> found = await commands.SelectAsync([.. request.Names], request.LabelSelector, context.CancellationToken);
         var response = new ListClustersResponse();
-        response.Clusters.Add(commands.Select([.. request.Names], request.LabelSelector, fleet.Current).Select(WireClusters.ToWire));
-        return Task.FromResult(response);
+        response.Clusters.Add(found.Select(WireClusters.ToWire));
+        return response;
     }
 
     public override async Task<UpdateClusterResponse> UpdateCluster(UpdateClusterRequest request, ServerCallContext context)

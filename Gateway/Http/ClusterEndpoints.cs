@@ -20,7 +20,7 @@ internal static class ClusterEndpoints
     {
         RouteGroupBuilder clusters = v1.MapGroup("/clusters").WithTags("clusters");
         clusters.MapGet("", ListAsync).WithName("ListClusters").WithSummary("All clusters, or those that a selection names, ordered by name.")
-            .WithMetadata(new ParametersMetadata(QueryDocs.Clusters)).Produces<HttpClusterList>(200, Json).Fails(400, 404);
+            .WithMetadata(new ParametersMetadata(QueryDocs.Clusters)).Produces<HttpClusterList>(200, Json).Fails(400, 404, 503);
         clusters.MapPost("", RegisterAsync).WithName("RegisterCluster").WithSummary("Checks a cluster and takes it into the fleet.")
             .WithDescription("Answers 201 with the cluster, or after a dry run 200 without one.")
             .Accepts<HttpRegistration>(Json).Produces<HttpRegistrationResult>(201, Json).Produces<HttpRegistrationResult>(200, Json).Fails(400, 409, 413, 415, 422);
@@ -36,12 +36,12 @@ internal static class ClusterEndpoints
             .Produces(204).Fails(400, 404);
     }
 
-    private static async Task ListAsync(HttpContext http, ClusterCommands commands, FleetView fleet)
+    private static async Task ListAsync(HttpContext http, ClusterCommands commands)
     {
         var parameters = new QueryParameters(http.Request.Query);
         ClusterSelection selection = parameters.Clusters();
         parameters.ThrowIfWrong();
-        ImmutableArray<ClusterEntry> found = commands.Select(selection.Names, selection.LabelSelector, fleet.Current);
+        ImmutableArray<ClusterEntry> found = await commands.SelectAsync(selection.Names, selection.LabelSelector, http.RequestAborted);
         await http.Response.WriteAsJsonAsync(
             new HttpClusterList([.. found.Select(c => c.ToHttp())]), HttpJson.Api.HttpClusterList, Json, http.RequestAborted);
     }

@@ -47,7 +47,7 @@ public sealed class FleetReader
     /// <exception cref="FleetUnavailableException">This gateway has not heard from the fleet within the deadline.</exception>
     public async Task<FleetPage> ListAsync(FleetQuery query, CancellationToken cancellationToken)
     {
-        FleetSnapshot fleet = await KnownFleetAsync(query.Deadline, cancellationToken);
+        FleetSnapshot fleet = await _fleet.KnownAsync(query.Deadline, cancellationToken);
         var check = new QueryCheck(fleet);
         SelectedClusters selection = check.Clusters(query.Clusters);
         check.Objects(query.Objects);
@@ -101,7 +101,7 @@ public sealed class FleetReader
     /// <inheritdoc cref="ListAsync" path="/exception"/>
     public async Task<FleetObjects> GetAsync(FleetGetQuery query, CancellationToken cancellationToken)
     {
-        FleetSnapshot fleet = await KnownFleetAsync(query.Deadline, cancellationToken);
+        FleetSnapshot fleet = await _fleet.KnownAsync(query.Deadline, cancellationToken);
         var check = new QueryCheck(fleet);
         SelectedClusters selection = check.Clusters(query.Clusters);
         check.Key(query);
@@ -154,7 +154,7 @@ public sealed class FleetReader
     /// <inheritdoc cref="ListAsync" path="/exception"/>
     public async Task<FleetCounts> CountAsync(FleetCountQuery query, CancellationToken cancellationToken)
     {
-        FleetSnapshot fleet = await KnownFleetAsync(query.Deadline, cancellationToken);
+        FleetSnapshot fleet = await _fleet.KnownAsync(query.Deadline, cancellationToken);
         var check = new QueryCheck(fleet);
         SelectedClusters selection = check.Clusters(query.Clusters);
         check.Objects(query.Objects);
@@ -183,7 +183,7 @@ public sealed class FleetReader
     public async IAsyncEnumerable<FleetWatchBatch> WatchAsync(
         FleetWatchQuery query, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        FleetSnapshot fleet = await KnownFleetAsync(query.Deadline, cancellationToken);
+        FleetSnapshot fleet = await _fleet.KnownAsync(query.Deadline, cancellationToken);
         var check = new QueryCheck(fleet);
         SelectedClusters selection = check.Clusters(query.Clusters, orDeparted: !string.IsNullOrEmpty(query.Since));
         check.Objects(query.Objects);
@@ -214,7 +214,7 @@ public sealed class FleetReader
     /// <inheritdoc cref="ListAsync" path="/exception"/>
     public async Task<FleetKinds> KindsAsync(ClusterSelection clusters, CancellationToken cancellationToken)
     {
-        FleetSnapshot fleet = await KnownFleetAsync(FleetQuery.DefaultDeadline, cancellationToken);
+        FleetSnapshot fleet = await _fleet.KnownAsync(FleetQuery.DefaultDeadline, cancellationToken);
         var check = new QueryCheck(fleet);
         SelectedClusters selection = check.Clusters(clusters);
         check.ThrowIfWrong();
@@ -295,27 +295,6 @@ public sealed class FleetReader
         IEnumerable<string> names = kinds.Kinds.SelectMany(k => (string[])[k.Plural, k.Kind.ToLowerInvariant(), .. k.ShortNames, k.Group.Length > 0 ? $"{k.Plural}.{k.Group}" : k.Plural]);
         (string field, string kind) = unknown ? (ReadFields.Kind, objects.Kind) : (ReadFields.Owner, objects.Owner?.Kind ?? "");
         throw new InvalidQueryException(field, $"No selected cluster that can be reached serves '{kind}'.{NearestNames.Suggest(kind, names)}");
-    }
-
-    private async Task<FleetSnapshot> KnownFleetAsync(TimeSpan within, CancellationToken cancellationToken)
-    {
-        FleetSnapshot fleet = _fleet.Current;
-        if (fleet.IsKnown)
-        {
-            return fleet;
-        }
-
-        TimeSpan wait = within > TimeSpan.Zero && within <= FleetQuery.MaxDeadline ? within : FleetQuery.DefaultDeadline;
-        using var deadline = new CancellationTokenSource(wait, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        try
-        {
-            return await _fleet.WaitUntilKnownAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new FleetUnavailableException("This gateway has not heard which clusters there are. It keeps trying; ask again.");
-        }
     }
 
     /// <summary>A revision such that every cluster that joined up to it is in the snapshot, so that a watch from it finds the others new.</summary>

@@ -118,19 +118,37 @@ public sealed partial class FleetView : BackgroundService
         }
     }
 
-    /// <summary>Completes with the first snapshot, once the fleet has been heard of at all.</summary>
-    public async Task<FleetSnapshot> WaitUntilKnownAsync(CancellationToken cancellationToken)
+    /// <summary>The latest snapshot; a gateway that has just started waits for its first, since an empty fleet would be a false answer.</summary>
+    /// <param name="within">How long to wait; outside of 0 to <see cref="FleetQuery.MaxDeadline"/> it is <see cref="FleetQuery.DefaultDeadline"/>.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="FleetUnavailableException">The fleet was not heard of in time.</exception>
+    public async Task<FleetSnapshot> KnownAsync(TimeSpan within, CancellationToken cancellationToken)
     {
-        while (true)
+        if (Current is { IsKnown: true } known)
         {
-            Task changed = Changed();
-            FleetSnapshot now = Current;
-            if (now.IsKnown)
-            {
-                return now;
-            }
+            return known;
+        }
 
-            await changed.WaitAsync(cancellationToken);
+        TimeSpan wait = within > TimeSpan.Zero && within <= FleetQuery.MaxDeadline ? within : FleetQuery.DefaultDeadline;
+        using var deadline = new CancellationTokenSource(wait, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            while (true)
+            {
+                Task changed = Changed();
+                FleetSnapshot now = Current;
+                if (now.IsKnown)
+                {
+                    return now;
+                }
+
+                await changed.WaitAsync(either.Token);
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new FleetUnavailableException("This gateway has not heard which clusters there are. It keeps trying; ask again.");
         }
     }
 

@@ -1,7 +1,10 @@
+using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
+using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Logging.Abstractions;
 using MultiCluster.Clusters;
 using MultiCluster.Fleet;
+using MultiCluster.Gateway.Clusters;
 using MultiCluster.Gateway.Reads;
 using MultiCluster.TestSupport;
 
@@ -18,7 +21,7 @@ public sealed class FleetViewTests
         var fleet = new HangingFleet(clock);
         using var view = new FleetView(() => fleet, clock, time, NullLogger<FleetView>.Instance);
         await view.StartAsync(CancellationToken.None);
-        long first = (await view.WaitUntilKnownAsync(CancellationToken.None).WaitAsync(Soon)).Through;
+        long first = (await view.KnownAsync(FleetQuery.DefaultDeadline, CancellationToken.None).WaitAsync(Soon)).Through;
 
         bool wasLost = false;
         TimeSpan waited = TimeSpan.Zero;
@@ -42,6 +45,23 @@ public sealed class FleetViewTests
             time.Advance(Step);
             await Task.WhenAny(stopping, Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, CancellationToken.None));
         }
+    }
+
+    [Fact]
+    public async Task Known_NothingHeardYet_WaitsForIt_AndNeverAnswersWithAnEmptyFleet()
+    {
+        var time = new ManualTimeProvider();
+        using var view = new FleetView((Func<IFleetGrain>)null!, new FleetClock(time), time, NullLogger<FleetView>.Instance);
+        var commands = new ClusterCommands(_ => null!, view, new ConnectionSealer(new EphemeralDataProtectionProvider(), time), time, NullLogger.Instance);
+
+        Task<ImmutableArray<ClusterEntry>> inVain = commands.SelectAsync([], null, CancellationToken.None);
+        Assert.False(inVain.IsCompleted);
+        time.Advance(FleetQuery.DefaultDeadline);
+        await Assert.ThrowsAsync<FleetUnavailableException>(() => inVain.WaitAsync(Soon));
+
+        Task<ImmutableArray<ClusterEntry>> asked = commands.SelectAsync([], null, CancellationToken.None);
+        view.Apply(new FleetChange { Version = 1, Whole = true, Through = 1, Clusters = [new ClusterEntry { Name = "eu-1", Uid = Guid.NewGuid() }] });
+        Assert.Equal("eu-1", Assert.Single(await asked.WaitAsync(Soon)).Name);
     }
 
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);

@@ -1,3 +1,6 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Reflection;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Logging.Abstractions;
 using MultiCluster.Clusters;
@@ -98,6 +101,87 @@ public sealed class LostClusterTests : IDisposable
         _fleet.Change("c0000", e => e with { Summary = e.Summary! with { Sequence = 2 } });
         Assert.Equal((ClusterPhase.Online, 45), ((await DescribeAsync()).Cluster!.Summary!.Phase, (await DescribeAsync()).Cluster!.Summary!.Kinds));
     }
+
+    [Fact]
+    public async Task Update_SiloIsKnownToBeLost_WaitsUnsentUntilTheClusterLivesElsewhere()
+    {
+        Lose();
+        Task<ClusterEntry> update = UpdateAsync();
+        await Task.WhenAny(update, Task.Delay(TimeSpan.FromSeconds(2), _time, CancellationToken.None));
+        Assert.False(update.IsCompleted);
+        Assert.Equal(0, _fleet["c0000"].Calls);
+
+        _fleet.Report("c0000", ClusterPhase.Pending, "silo-2", syncing: 45);
+        await update;
+        Assert.Equal(1, _fleet["c0000"].Calls);
+    }
+
+    [Fact]
+    public async Task Update_SiloStaysLost_IsRefusedUnsent_AndSaysSo()
+    {
+        Lose();
+        var refused = await Assert.ThrowsAsync<FleetUnavailableException>(UpdateAsync);
+        Assert.Equal("Nothing was changed. It hangs.", refused.Message);
+        Assert.Equal(0, _fleet["c0000"].Calls);
+    }
+
+    [Fact]
+    public async Task Update_SiloIsLostWhileItHasTheCommand_IsNotConfirmed_LongBeforeTheCallGivesUp()
+    {
+        _fleet.Report("c0000", ClusterPhase.Online, "silo-1");
+        _fleet["c0000"].Hangs = true;
+        long start = _time.GetTimestamp();
+        Task<ClusterEntry> update = UpdateAsync();
+        Lose();
+        await Assert.ThrowsAsync<CommandUnconfirmedException>(() => update);
+        Assert.InRange(_time.GetElapsedTime(start), TimeSpan.FromSeconds(1.5), TimeSpan.FromSeconds(15));
+    }
+
+    [Fact]
+    public async Task Update_SiloStandsStillForAMoment_IsConfirmed()
+    {
+        _fleet.Report("c0000", ClusterPhase.Online, "silo-1");
+        Lose();
+        Task<ClusterEntry> update = UpdateAsync();
+        _fleet.View.ShowLost([]);
+        await update;
+    }
+
+    [Theory]
+    [InlineData(3, true)]
+    [InlineData(4, false)]
+    public async Task Update_WasRefusedOnItsWay_IsSentAgain(int times, bool isConfirmed)
+    {
+        _fleet["c0000"].FailNext(NotTaken(), times);
+        Task<ClusterEntry> update = UpdateAsync();
+        Assert.Equal(isConfirmed, await Record.ExceptionAsync(() => update) is not CommandUnconfirmedException);
+        Assert.Equal(4, _fleet["c0000"].Calls);
+    }
+
+    [Fact]
+    public async Task Update_SiloWasLostWithIt_IsNotSentAgain()
+    {
+        _fleet["c0000"].FailNext(new SiloUnavailableException("gone"), 1);
+        await Assert.ThrowsAsync<CommandUnconfirmedException>(UpdateAsync);
+        Assert.Equal(1, _fleet["c0000"].Calls);
+    }
+
+    // Only the runtime makes them.
+    private static Exception NotTaken() => (Exception)Activator.CreateInstance(
+        typeof(OrleansMessageRejectionException), BindingFlags.Instance | BindingFlags.NonPublic, binder: null, ["Silo stopping", new TimeoutException()], CultureInfo.InvariantCulture)!;
+
+    private void Lose()
+    {
+        if (_fleet.Entry("c0000").Summary?.Silo is not "silo-1")
+        {
+            _fleet.Report("c0000", ClusterPhase.Online, "silo-1");
+        }
+
+        _fleet.View.ShowLost(ImmutableDictionary<string, LostSilo>.Empty.Add("silo-1", new LostSilo(new ClusterFault("Timeout", "It hangs."), _time.GetUtcNow())));
+    }
+
+    private Task<ClusterEntry> UpdateAsync() => _commands.UpdateAsync(
+        "c0000", new UpdateCluster { Labels = ImmutableSortedDictionary<string, string>.Empty.Add("tier", "a") }, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30));
 
     private static MirroredKind Kind(MirrorState state) => new() { Group = "", Version = "v1", Plural = "pods", Kind = "Pod", Namespaced = true, ShortNames = [], State = state };
 

@@ -198,7 +198,11 @@ public sealed class SimulatedCluster : IClusterGrain, IDisposable
 
     public Task<RegistrationReply> RegisterAsync(RegisterCluster request, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public Task<ClusterReply> UpdateAsync(UpdateCluster request) => throw new NotSupportedException();
+    public async Task<ClusterReply> UpdateAsync(UpdateCluster request)
+    {
+        await EnterAsync(CancellationToken.None);
+        return new ClusterReply { Cluster = Description.Cluster };
+    }
 
     public Task<RegistrationReply> ReplaceCredentialsAsync(ReplaceCredentials request, CancellationToken cancellationToken) => throw new NotSupportedException();
 

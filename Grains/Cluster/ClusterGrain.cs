@@ -6,6 +6,7 @@ using MultiCluster.Grains.Fleet;
 using MultiCluster.Grains.Mirror;
 using MultiCluster.Kubernetes.Configuration;
 using Orleans.Runtime;
+using Orleans.Storage;
 
 namespace MultiCluster.Grains.Cluster;
 
@@ -27,6 +28,9 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
     private const int FleetTries = 4;
     private static readonly TimeSpan FleetPause = TimeSpan.FromMilliseconds(200);
 
+    // How soon a write that failed is looked at again, in case it was stored all the same.
+    private static readonly TimeSpan SettleEvery = TimeSpan.FromSeconds(2);
+
     // The shortest period that Orleans allows: how long a cluster may be without its grain after a crash that nobody noticed.
     private static readonly TimeSpan ReminderPeriod = TimeSpan.FromMinutes(1);
 
@@ -41,6 +45,8 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
     private DepartedReads? _departed;
     private IGrainTimer? _idleReports;
     private VersionTrail? _trail;
+    private bool _isStoredUnknown;
+    private IGrainTimer? _settling;
 
     public ClusterGrain(
         [PersistentState("cluster", "clusters")] IPersistentState<ClusterState> stored,
@@ -67,12 +73,18 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
         }
         else if (Entry is { } entry)
         {
-            if (_services.Clusters.Take(entry) is { } standby)
+            ClusterStandby? standby = _services.Clusters.Take(entry);
+            if (standby is not null && _stored.State.Connection is { } connection && standby.TryUpdate(entry, connection, _services.Vault))
             {
                 Adopt(standby);
             }
             else
             {
+                if (standby is not null)
+                {
+                    _services.Clusters.LetEnd(standby.Session);
+                }
+
                 _reads = OpenReads(entry, hasJustJoined: false);
                 Resume(entry, null);
             }
@@ -129,6 +141,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
     public async Task<RegistrationReply> RegisterAsync(RegisterCluster request, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(request);
+        await SettleAsync();
         if (_stored.State.Leaving)
         {
             await FinishLeavingAsync();
@@ -184,6 +197,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
     public async Task<RegistrationReply> ReplaceCredentialsAsync(ReplaceCredentials request, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(request);
+        await SettleAsync();
         if (Entry is not { } entry)
         {
             LeaveWhenIdle();
@@ -244,6 +258,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
     public async Task<ClusterReply> UpdateAsync(UpdateCluster request)
     {
         ArgumentNullException.ThrowIfNull(request);
+        await SettleAsync();
         if (Entry is not { } entry)
         {
             LeaveWhenIdle();
@@ -287,6 +302,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
 
     public async Task<ClusterReply> RemoveAsync()
     {
+        await SettleAsync();
         if (_stored.State.Entry is not { } entry)
         {
             LeaveWhenIdle();
@@ -529,15 +545,79 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
     {
         ClusterState before = _stored.State;
         _stored.State = next;
+        string reason;
         try
         {
             await _stored.WriteStateAsync();
+            return;
         }
-        catch
+        catch (InconsistentStateException)
         {
             _stored.State = before;
-            throw;
+            throw;   // another activation has written: this one is given up, and what it mirrors with it
         }
+        catch (Exception e)
+        {
+            _stored.State = before;
+
+            // A store that ends while it writes may have written. Not knowing that, the next write would find a conflict with this one.
+            _isStoredUnknown = true;
+            _settling ??= this.RegisterGrainTimer(TrySettleAsync, new GrainTimerCreationOptions(SettleEvery, SettleEvery) { KeepAlive = true });
+            LogNotStored(_logger, e, _name);
+            reason = e.Message;
+        }
+
+        throw new OrleansException($"The state of the cluster could not be stored: {reason}");   // what a driver throws could not be read at the other end
+    }
+
+    private async Task TrySettleAsync(CancellationToken stop)
+    {
+        try
+        {
+            await SettleAsync();
+            LeaveWhenIdle();
+        }
+        catch (Exception e) when (!stop.IsCancellationRequested)
+        {
+            LogNotSettled(_logger, e, _name);
+        }
+    }
+
+    /// <summary>Where a write has failed, finds out what is stored, and goes on from that.</summary>
+    private async Task SettleAsync()
+    {
+        if (!_isStoredUnknown)
+        {
+            return;
+        }
+
+        ClusterState before = _stored.State;
+        await _stored.ReadStateAsync();
+        ClusterState found = _stored.State;
+        if (before.Entry is null && found.Entry is not null)
+        {
+            await _stored.ClearStateAsync();   // a registration that nobody was told of must not appear later by itself
+        }
+        else if (found.Leaving)
+        {
+            await FinishLeavingAsync();
+        }
+        else if (found.Entry is { } entry && entry.Generation != before.Entry?.Generation)
+        {
+            bool isOtherConnection = !(found.Connection?.Ciphertext ?? []).AsSpan().SequenceEqual(before.Connection?.Ciphertext ?? []);
+            if (isOtherConnection && _session is { } session && _services.Vault.TryOpen(found.Connection, out ClusterConnection? connection, out _))
+            {
+                session.Replace(connection);
+            }
+
+            await ApplyAsync(entry);
+            await AskFleetAsync(fleet => fleet.AdmitAsync(entry));
+            LogUpdated(_logger, _name, entry.Generation, entry.Enabled);
+        }
+
+        _isStoredUnknown = false;
+        _settling?.Dispose();
+        _settling = null;
     }
 
     private async Task<ImmutableArray<string>> TwinsOfAsync(ClusterEntry entry)
@@ -582,6 +662,12 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
 
     [LoggerMessage(4206, LogLevel.Warning, "Cluster {Cluster}: the fleet did not answer; asking it again.", EventName = "FleetAskedAgain")]
     private static partial void LogFleetAskedAgain(ILogger logger, Exception exception, string cluster);
+
+    [LoggerMessage(4207, LogLevel.Warning, "Cluster {Cluster}: a change could not be stored; what is stored is read as soon as that can be.", EventName = "StateNotStored")]
+    private static partial void LogNotStored(ILogger logger, Exception exception, string cluster);
+
+    [LoggerMessage(4208, LogLevel.Debug, "Cluster {Cluster}: what is stored cannot be read yet.", EventName = "StateNotSettled")]
+    private static partial void LogNotSettled(ILogger logger, Exception exception, string cluster);
 
     [LoggerMessage(4204, LogLevel.Error, "Cluster {Cluster}: its credentials cannot be decrypted with this service's keys; replace them, or bring the keys back.", EventName = "CredentialsUnreadable")]
     private static partial void LogCredentialsUnreadable(ILogger logger, string cluster);

@@ -224,7 +224,7 @@ internal sealed partial class ClusterSession
     /// <summary>Takes over what a user changed of the registration.</summary>
     public void Update(ClusterEntry entry)
     {
-        bool isOtherScope = !ReferenceEquals(entry.Mirror, Entry.Mirror);
+        bool isOtherScope = !RegistrationRules.IsSame(entry.Mirror, Entry.Mirror);
         Entry = entry;
         if (isOtherScope)
         {

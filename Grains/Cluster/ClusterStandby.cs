@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 using MultiCluster.Clusters;
 using MultiCluster.Fleet;
 using MultiCluster.Grains.Mirror;
@@ -11,15 +12,18 @@ namespace MultiCluster.Grains.Cluster;
 /// <remarks>Owned by the standby's grain until it is taken from <see cref="LocalClusters"/>, then by the cluster's. Its session reports to nobody until then.</remarks>
 internal sealed class ClusterStandby
 {
-    private ClusterStandby(ClusterEntry entry, ClusterReads reads, ClusterSession session)
+    private readonly Lock _gate = new();
+    private ProtectedConnection _connection;   // under _gate
+
+    private ClusterStandby(StandbyOrder order, ClusterReads reads, ClusterSession session)
     {
-        Entry = entry;
+        _connection = order.Connection;
         Reads = reads;
         Session = session;
     }
 
-    /// <summary>The registration that it stands by for.</summary>
-    public ClusterEntry Entry { get; }
+    /// <summary>The registration that it stands by for, as far as it has heard of its changes.</summary>
+    public ClusterEntry Entry => Session.Entry;
 
     public ClusterReads Reads { get; }
 
@@ -33,7 +37,7 @@ internal sealed class ClusterStandby
     {
         (ClusterReads reads, ClusterSession session) = Open(order, connection, fleet, services, silo);
         session.Start(seen: null, reports: false);
-        return new ClusterStandby(order.Entry, reads, session);
+        return new ClusterStandby(order, reads, session);
     }
 
     /// <summary>Takes over what another mirror of the cluster holds, and goes on from there as soon as the member lets it.</summary>
@@ -63,7 +67,48 @@ internal sealed class ClusterStandby
         }
 
         session.Start(seen: null, reports: false);
-        return new ClusterStandby(order.Entry, reads, session) { IsCopy = true };
+        return new ClusterStandby(order, reads, session) { IsCopy = true };
+    }
+
+    /// <summary>Takes over what a user has changed of the registration meanwhile, as the session that it stands by for has. What is filled stays.</summary>
+    /// <returns>False where it is another registration, one that is switched off, or its credentials cannot be used: then it is of no use.</returns>
+    /// <remarks>The standby's grain and the cluster's may come at the same time; what is older changes nothing.</remarks>
+    public bool TryUpdate(ClusterEntry entry, ProtectedConnection connection, ConnectionVault vault)
+    {
+        lock (_gate)
+        {
+            if (entry.Uid != Entry.Uid || !entry.Enabled)
+            {
+                return false;
+            }
+
+            if (entry.Generation <= Entry.Generation)
+            {
+                return true;
+            }
+
+            if (!connection.Ciphertext.AsSpan().SequenceEqual(_connection.Ciphertext))
+            {
+                if (!vault.TryOpen(connection, out ClusterConnection? opened, out _))
+                {
+                    return false;
+                }
+
+                try
+                {
+                    Session.Replace(opened);
+                }
+                catch (CryptographicException)
+                {
+                    return false;   // the cluster's own session says so, wherever it is opened
+                }
+
+                _connection = connection;
+            }
+
+            Session.Update(entry);
+            return true;
+        }
     }
 
     /// <summary>How far it is towards holding these kinds, and knowing how its server stands.</summary>

@@ -30,7 +30,7 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
             _standby = null;   // its cluster came, and may have gone again: what that has now says nothing of this place
         }
 
-        if (_standby is { } other && (other.Entry.Uid != order.Entry.Uid || other.Entry.Generation != order.Entry.Generation || (order.Copies && !other.IsCopy)))
+        if (_standby is { } other && ((order.Copies && !other.IsCopy) || !other.TryUpdate(order.Entry, order.Connection, services.Vault)))
         {
             await LetGoAsync();
         }
@@ -76,7 +76,7 @@ internal sealed partial class ClusterStandbyGrain(ClusterServices services, IGra
     private async Task<ClusterStandby?> CopiedAsync(StandbyOrder order, ClusterConnection connection)
     {
         ClusterStandby? copy = await _copying.TakeAsync(stop => CopyAsync(order, connection, stop));
-        if (copy is not null && (copy.Entry.Uid != order.Entry.Uid || copy.Entry.Generation != order.Entry.Generation))
+        if (copy is not null && !copy.TryUpdate(order.Entry, order.Connection, services.Vault))
         {
             await copy.Session.StopAsync(letGo: false);   // begun for what the cluster was before
             return null;

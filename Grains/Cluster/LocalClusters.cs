@@ -83,12 +83,12 @@ public sealed class LocalClusters
         }
     }
 
-    /// <summary>Takes the standby of a registration, where one waits; the caller owns what it has filled.</summary>
+    /// <summary>Takes the standby of a registration, where one waits; the caller owns what it has filled, and brings it up to date.</summary>
     internal ClusterStandby? Take(ClusterEntry entry)
     {
         lock (_gate)
         {
-            bool isIt = _standbys.TryGetValue(entry.Name, out ClusterStandby? standby) && standby.Entry.Uid == entry.Uid && standby.Entry.Generation == entry.Generation;
+            bool isIt = _standbys.TryGetValue(entry.Name, out ClusterStandby? standby) && standby.Entry.Uid == entry.Uid;
             return isIt && _standbys.Remove(entry.Name) ? standby : null;
         }
     }

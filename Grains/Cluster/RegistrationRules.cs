@@ -20,7 +20,8 @@ internal static class RegistrationRules
             && (request.Enabled ?? entry.Enabled) == entry.Enabled
             && (request.Mirror is null || IsSame(request.Mirror, entry.Mirror));
 
-    private static bool IsSame(MirrorScope one, MirrorScope other)
+    /// <summary>Whether two scopes say the same.</summary>
+    public static bool IsSame(MirrorScope one, MirrorScope other)
         => IsSame(one.Include, other.Include) && IsSame(one.Exclude, other.Exclude) && one.SecretData == other.SecretData && one.ByteBudget == other.ByteBudget;
 
     private static bool IsSame(ImmutableArray<string> one, ImmutableArray<string> other)

@@ -17,6 +17,9 @@ internal sealed class DurableParts : IGrainStorage
     /// <summary>Fails the writes whose state name is this; null for none.</summary>
     public string? FailWritesOf { get; set; }
 
+    /// <summary>Fails the writes whose state name is this, though they are stored: as a database that ends in the middle; null for none.</summary>
+    public string? LoseAnswersOf { get; set; }
+
     /// <summary>Every write waits for this.</summary>
     public Task Writable { get; set; } = Task.CompletedTask;
 
@@ -44,8 +47,18 @@ internal sealed class DurableParts : IGrainStorage
 
         await Writable;
         await Writing(stateName);
+        if (_records.TryGetValue(Key(stateName, grainId), out (string Json, string Tag) stored) && stored.Tag != grainState.ETag)
+        {
+            throw new InconsistentStateException("Another has written.", stored.Tag, grainState.ETag);
+        }
+
         string tag = Interlocked.Increment(ref _tags).ToString();
         _records[Key(stateName, grainId)] = (JsonSerializer.Serialize(grainState.State), tag);
+        if (LoseAnswersOf == stateName)
+        {
+            throw new IOException("The connection ended.");
+        }
+
         grainState.ETag = tag;
         grainState.RecordExists = true;
     }

@@ -10,6 +10,7 @@ using MultiCluster.Reads;
 using MultiCluster.Simulator.Faults;
 using MultiCluster.Simulator.Hosting;
 using Orleans.Storage;
+using Orleans.Runtime;
 
 namespace MultiCluster.Grains.Tests.Cluster;
 
@@ -242,6 +243,79 @@ public sealed class RegistrationTests
         Assert.Empty(durable.Records);
         durable.FailWritesOf = null;
         Assert.NotNull((await host.RegisterAsync("eu-1", member)).Cluster);
+    }
+
+    [Fact]
+    public async Task Update_StoredWhileTheStoreEnded_IsFoundAndAppliedByItself_AndTheMirrorStays()
+    {
+        var durable = new DurableParts();
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(durable);
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+
+        durable.LoseAnswersOf = "cluster";
+        OrleansException lost = await Assert.ThrowsAsync<OrleansException>(() => LabelAsync("a"));
+        Assert.Equal("The state of the cluster could not be stored: The connection ended.", lost.Message);
+        Assert.Null(lost.InnerException);
+        durable.LoseAnswersOf = null;
+
+        await host.UntilAsync("eu-1", summary => summary.Generation == 2);
+        Assert.Equal("a", Assert.Single((await host.Fleet.GetAsync()).Clusters).Labels["tier"]);
+        Assert.Equal(3, (await LabelAsync("b")).Cluster!.Generation);
+        Assert.Equal(CoverageState.Ok, (await host.ListAsync("eu-1", "namespaces")).Coverage.State);
+        Assert.Single(host.Log, line => line.Contains("eu-1: Online, was Pending", StringComparison.Ordinal));
+
+        Task<ClusterReply> LabelAsync(string tier) =>
+            host.Cluster("eu-1").UpdateAsync(new UpdateCluster { Labels = ImmutableSortedDictionary<string, string>.Empty.Add("tier", tier) });
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Update_StoreFailed_TheNextOneIsAcceptedAtOnce(bool wasStored)
+    {
+        var durable = new DurableParts();
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(durable);
+        await host.RegisterAsync("eu-1", member);
+
+        (durable.LoseAnswersOf, durable.FailWritesOf) = wasStored ? ("cluster", null) : ((string?)null, "cluster");
+        await Assert.ThrowsAsync<OrleansException>(() => host.Cluster("eu-1").UpdateAsync(new UpdateCluster { Enabled = false }));
+        (durable.LoseAnswersOf, durable.FailWritesOf) = (null, null);
+
+        ClusterEntry after = (await host.Cluster("eu-1").UpdateAsync(new UpdateCluster { Labels = ImmutableSortedDictionary<string, string>.Empty.Add("tier", "a") })).Cluster!;
+        Assert.Equal((wasStored ? 3 : 2, !wasStored), ((int)after.Generation, after.Enabled));
+    }
+
+    [Fact]
+    public async Task Register_StoredWhileTheStoreEnded_DoesNotAppearByItself_AndCanBeTriedAgain()
+    {
+        var durable = new DurableParts { LoseAnswersOf = "cluster" };
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(durable);
+        await Assert.ThrowsAsync<OrleansException>(() => host.RegisterAsync("eu-1", member));
+        Assert.NotEmpty(durable.Records);
+        durable.LoseAnswersOf = null;
+
+        Assert.NotNull((await host.RegisterAsync("eu-1", member)).Cluster);
+        await host.UntilAsync("eu-1", summary => summary.Phase == ClusterPhase.Online);
+    }
+
+    [Fact]
+    public async Task Remove_MarkedWhileTheStoreEnded_IsEndedByTheNextTry()
+    {
+        var durable = new DurableParts();
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync(durable);
+        await host.RegisterAsync("eu-1", member);
+
+        durable.LoseAnswersOf = "cluster";
+        await Assert.ThrowsAsync<OrleansException>(() => host.Cluster("eu-1").RemoveAsync());
+        durable.LoseAnswersOf = null;
+
+        Assert.True((await host.Cluster("eu-1").RemoveAsync()).Fault is null or { Kind: ClusterFault.NotRegistered });
+        Assert.Empty((await host.Fleet.GetAsync()).Clusters);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Microsoft.Extensions.DependencyInjection;
 using MultiCluster.Clusters;
 using MultiCluster.Grains.Cluster;
@@ -64,7 +65,32 @@ public sealed class StandbyTests
     }
 
     [Fact]
-    public async Task Move_RegistrationHasChanged_StandbyOfTheOldOneIsNotTaken()
+    public async Task Move_LabelsChangeAllTheTime_StandbyStaysReady_AndIsTaken()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        member.Objects.Create(Settings);
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+        await UntilReadyAsync(host, "eu-1");
+
+        // Before it is asked again, and between that and the move.
+        await LabelAsync("a");
+        Assert.True((await host.Cluster("eu-1").PrepareMoveAsync("eu-1@here")).IsReady);
+        await LabelAsync("b");
+        await host.LoseAsync("eu-1");
+
+        Assert.Contains("settings", FleetHost.NamesOf(await host.ListAsync("eu-1", "configmaps")));
+        Assert.Contains(host.Log, line => line.Contains("eu-1: has moved here", StringComparison.Ordinal));
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Generation: 3 });
+        Assert.Equal("b", (await host.Cluster("eu-1").DescribeAsync()).Cluster!.Labels["tier"]);
+
+        Task LabelAsync(string tier) =>
+            host.Cluster("eu-1").UpdateAsync(new UpdateCluster { Labels = ImmutableSortedDictionary<string, string>.Empty.Add("tier", tier) });
+    }
+
+    [Fact]
+    public async Task Move_ScopeHasChanged_StandbyIsTakenAndMirrorsWhatIsWanted()
     {
         await using SimulatedCluster member = await SimulatedCluster.StartAsync();
         await using FleetHost host = await FleetHost.StartAsync();
@@ -75,8 +101,42 @@ public sealed class StandbyTests
         await host.Cluster("eu-1").UpdateAsync(new UpdateCluster { Mirror = MirrorScope.Default with { Include = ["configmaps"] } });
         await host.LoseAsync("eu-1");
 
-        await host.UntilListedAsync("eu-1", "configmaps", page => page.Coverage.State == CoverageState.Ok);
-        Assert.Equal(CoverageState.NotMirrored, (await host.ListAsync("eu-1", "pods")).Coverage.State);
+        Assert.Equal(CoverageState.Ok, (await host.ListAsync("eu-1", "configmaps")).Coverage.State);
+        await host.UntilListedAsync("eu-1", "pods", page => page.Coverage.State == CoverageState.NotMirrored);
+    }
+
+    [Fact]
+    public async Task Move_CredentialsWereReplaced_StandbyIsTakenAndUsesTheNewOnes()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+        await UntilReadyAsync(host, "eu-1");
+
+        await host.Cluster("eu-1").ReplaceCredentialsAsync(
+            new ReplaceCredentials { Connection = host.Protect(FleetHost.ConnectionTo(member, "nobody")), Force = true }, CancellationToken.None);
+        await host.LoseAsync("eu-1");
+
+        await host.ListAsync("eu-1", "pods");
+        Assert.Contains(host.Log, line => line.Contains("eu-1: has moved here", StringComparison.Ordinal));
+        await host.UntilAsync("eu-1", summary => summary.Phase == ClusterPhase.AuthFailed);
+    }
+
+    [Fact]
+    public async Task Move_WasSwitchedOff_StandbyIsLetGo()
+    {
+        await using SimulatedCluster member = await SimulatedCluster.StartAsync();
+        await using FleetHost host = await FleetHost.StartAsync();
+        await host.RegisterAsync("eu-1", member);
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Online, KindsSyncing: 0, Kinds: > 0 });
+        await UntilReadyAsync(host, "eu-1");
+
+        await host.Cluster("eu-1").UpdateAsync(new UpdateCluster { Enabled = false });
+        await host.LoseAsync("eu-1");
+
+        await host.UntilAsync("eu-1", summary => summary is { Phase: ClusterPhase.Disabled, Generation: 2 });
+        await host.Service<LocalClusters>().EndedAsync().WaitAsync(FleetHost.Patience);
         Assert.DoesNotContain(host.Log, line => line.Contains("eu-1: has moved here", StringComparison.Ordinal));
     }
 

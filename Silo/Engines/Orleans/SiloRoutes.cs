@@ -5,15 +5,17 @@ using Orleans.Runtime;
 
 namespace MultiCluster.Silo.Engines;
 
-/// <summary>The silos over which a gateway's calls may lead: those that the database lists as running, but for one that hangs.</summary>
+/// <summary>The silos over which a gateway's calls may lead: those that the database lists as running, but for one that hangs or cannot be reached from here.</summary>
 /// <remarks>
 /// <para>A call to a grain leads over any silo, the same for each call to that grain, whether or not the grain lives there. One that hangs keeps its
 /// connections, so that calls to healthy silos would be lost in it until the others have declared it dead.</para>
 /// <para>A silo is suspected once another has answered <see cref="MostUnanswered"/> rounds of questions more than it has: silos are compared with each other, and
 /// in rounds, so that a gateway which stands still for a while blames nobody. One that has never answered is not suspected. It is passed over if that
-/// lasts for <see cref="Doubt"/>, and it does not renew its lease either or the database cannot say.</para>
+/// lasts for <see cref="Doubt"/>, and it does not renew its lease either or the database cannot say. One that renews it is passed over all the same
+/// once it has been suspected for <see cref="OutOfReachAfter"/>: whatever lies between, calls to others must not be lost with it.</para>
 /// <para>Whoever is passed over cannot be reached at all from here: it keeps its answers for a connection of its own. So it is taken back as soon as
-/// it renews its lease, and after <see cref="PassedOverFor"/>, or <see cref="PassedOverBlindlyFor"/>, in any case, to be tried again.</para>
+/// it renews its lease, and after <see cref="PassedOverFor"/>, or <see cref="PassedOverBlindlyFor"/>, in any case, to be tried again. One that had renewed
+/// it all the while is tried again after <see cref="PassedOverFor"/>, and each time in vain twice as late, up to <see cref="OutOfReachFor"/>.</para>
 /// <para>While the database is away the last list counts. Thread-safe.</para>
 /// </remarks>
 /// <param name="readSilos">Reads the running silos from the database.</param>
@@ -29,6 +31,12 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
 
     /// <summary>For how long a silo is suspected at least: where all were held up by the same, one answers earlier than the other.</summary>
     public static readonly TimeSpan Doubt = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>For how long a silo is suspected that goes on renewing its lease: one that is only busy answers before.</summary>
+    public static readonly TimeSpan OutOfReachAfter = TimeSpan.FromSeconds(4);
+
+    /// <summary>For how long such a silo is passed over at most: a cut between this machine and that one is tried in vain for as long as it lasts.</summary>
+    public static readonly TimeSpan OutOfReachFor = TimeSpan.FromMinutes(1);
 
     /// <summary>For how long a silo is passed over at most. The others declare one that hangs dead before that, unless the database is away.</summary>
     public static readonly TimeSpan PassedOverFor = TimeSpan.FromSeconds(10);
@@ -55,7 +63,8 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
     private readonly Lock _gate = new();
     private readonly Dictionary<IPEndPoint, long> _signs = [];        // the last round that it has answered
     private readonly Dictionary<IPEndPoint, long> _suspects = [];     // since when
-    private readonly Dictionary<IPEndPoint, long> _passedOver = [];   // since when
+    private readonly Dictionary<IPEndPoint, Detour> _passedOver = [];
+    private readonly Dictionary<IPEndPoint, TimeSpan> _outOfReach = [];   // for how long they were passed over last, and have not answered since
     private IReadOnlyList<RunningSilo> _list = [];
     private long _listAsOf;     // no later than what the list says
     private long _failedAsOf;   // when the last question to the database began that it did not answer
@@ -113,6 +122,7 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
         lock (_gate)
         {
             _signs[silo] = Math.Max(round, _signs.GetValueOrDefault(silo, round));
+            _outOfReach.Remove(silo);
         }
     }
 
@@ -151,6 +161,7 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
                     _signs.Remove(gone);
                     _suspects.Remove(gone);
                     _passedOver.Remove(gone);
+                    _outOfReach.Remove(gone);
                 }
 
                 Judge();
@@ -178,10 +189,10 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
     private void Judge()
     {
         long newest = _signs.Values.DefaultIfEmpty().Max();
-        foreach ((IPEndPoint silo, long since) in _passedOver.ToArray())
+        foreach ((IPEndPoint silo, (long since, TimeSpan? most)) in _passedOver.ToArray())
         {
-            bool isBack = _listAsOf > since && UnrenewedFor(silo) < Renewed;
-            if (isBack || time.GetElapsedTime(since) >= (IsListCurrent ? PassedOverFor : PassedOverBlindlyFor))
+            bool isBack = most is null && _listAsOf > since && UnrenewedFor(silo) < Renewed;
+            if (isBack || time.GetElapsedTime(since) >= (most ?? (IsListCurrent ? PassedOverFor : PassedOverBlindlyFor)))
             {
                 _passedOver.Remove(silo);
                 _signs[silo] = newest;   // it is asked again, and has as long for an answer as at first
@@ -208,8 +219,16 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
             if (time.GetElapsedTime(since) >= Doubt && (isTold ? !(UnrenewedFor(silo) < Unrenewed) : isUnknown))
             {
                 _suspects.Remove(silo);
-                _passedOver.Add(silo, time.GetTimestamp());
+                _passedOver.Add(silo, new Detour(time.GetTimestamp(), null));
                 LogPassedOver(logger, silo, MostUnanswered);
+            }
+            else if (isTold && time.GetElapsedTime(since) >= OutOfReachAfter)
+            {
+                TimeSpan most = _outOfReach.TryGetValue(silo, out TimeSpan last) ? TimeSpan.FromTicks(Math.Min(2 * last.Ticks, OutOfReachFor.Ticks)) : PassedOverFor;
+                _suspects.Remove(silo);
+                _outOfReach[silo] = most;
+                _passedOver.Add(silo, new Detour(time.GetTimestamp(), most));
+                LogOutOfReach(logger, silo, OutOfReachAfter, most);
             }
         }
     }
@@ -217,6 +236,12 @@ internal sealed partial class SiloRoutes(Func<Task<IReadOnlyList<RunningSilo>>> 
     private bool IsListCurrent => time.GetElapsedTime(_listAsOf) < DatabasePatience;
 
     private TimeSpan? UnrenewedFor(IPEndPoint silo) => _list.FirstOrDefault(s => s.Gateway.Equals(silo))?.Unrenewed;
+
+    /// <summary>Since when a silo is passed over, and for how long in any case; null where its lease says when it is back.</summary>
+    private readonly record struct Detour(long Since, TimeSpan? Most);
+
+    [LoggerMessage(6165, LogLevel.Warning, "The silo at {Silo} renews its lease, and this gateway has not heard of it for {Time} and more while it has heard of others: look at the network between them. Calls no longer lead over it for {Most}; what lives on it cannot be reached from here.", EventName = "SiloOutOfReach")]
+    private static partial void LogOutOfReach(ILogger logger, IPEndPoint silo, TimeSpan time, TimeSpan most);
 
     [LoggerMessage(6161, LogLevel.Warning, "The silo at {Silo} has not answered the last {Questions} questions that others have; calls no longer lead over it until it renews its lease.", EventName = "SiloPassedOver")]
     private static partial void LogPassedOver(ILogger logger, IPEndPoint silo, int questions);

@@ -69,6 +69,41 @@ public sealed class SiloRoutesTests
     }
 
     [Fact]
+    public async Task CutOffFromThisGateway_AliveByItsLease_IsPassedOver_AndTriedMoreAndMoreRarely()
+    {
+        await PassAsync(3 * Second, answering: [1, 2, 3], renewing: [1, 2, 3]);
+        await PassAsync(5 * Second, answering: [1, 2], renewing: [1, 2, 3]);
+        Assert.Equal("1 2 3", await RoutesAsync());
+        List<double> passedOver = [];
+        List<double> tried = [];
+        for (int i = 0; i < 4; i++)
+        {
+            tried.Add(await PassUntilAsync("1 2", answering: [1, 2]));
+            passedOver.Add(await PassUntilAsync("1 2 3", answering: [1, 2]));
+        }
+
+        Assert.Equal([10.0, 20, 40, 60], passedOver.Select(s => Math.Round(s / 5) * 5));
+        Assert.All(tried.Skip(1), s => Assert.InRange(s, 4, 7));
+
+        // It answers again: what was is forgotten.
+        await PassAsync(3 * Second, answering: [1, 2, 3], renewing: [1, 2, 3]);
+        await PassUntilAsync("1 2", answering: [1, 2]);
+        Assert.InRange(await PassUntilAsync("1 2 3", answering: [1, 2]), 9, 11);
+
+        async Task<double> PassUntilAsync(string routes, int[] answering)
+        {
+            long start = _time.GetTimestamp();
+            while (await RoutesAsync() != routes)
+            {
+                Assert.True(_time.GetElapsedTime(start) < 100 * Second, $"The routes stay {await RoutesAsync()}.");
+                await PassAsync(0.1 * Second, answering, renewing: [1, 2, 3]);
+            }
+
+            return _time.GetElapsedTime(start).TotalSeconds;
+        }
+    }
+
+    [Fact]
     public async Task GetGateways_OneHasNeverAnswered_IsNotJudged()
     {
         await PassAsync(20 * Second, answering: [1, 2], renewing: [1, 2]);

@@ -86,6 +86,8 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         await using FleetUnderTest fleet = await FleetUnderTest.StartAsync(server, silos: 3, Members, PodsOfEach);
         await using FleetFollower follower = await FleetFollower.StartAsync(fleet);
         await using var changes = MemberChanges.Start(fleet);
+        using var stop = new CancellationTokenSource();
+        Task<List<string>> labelling = ChangeLabelsAsync(fleet, stop.Token);
         foreach (ServiceProcess silo in fleet.Silos.ToArray())
         {
             // As a rolling update does: the new one runs before the old one is asked to go.
@@ -96,6 +98,8 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
             Assert.All(answers, a => Assert.True(a.NotFresh.Count == 0, $"After {a.AskedAt}: {string.Join(' ', a.NotFresh.Select(c => $"{c} {a.States[c]}"))}. {fleet.Printed}"));
         }
 
+        await stop.CancelAsync();
+        Assert.Empty(await labelling);
         await changes.DisposeAsync();
         await AssertFollowedAsync(fleet, follower);
     }
@@ -120,9 +124,10 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         await fleet.Silos[2].SignalAsync("CONT");
         await AskUntilFreshAsync(fleet, FreshWithin, least: TimeSpan.FromSeconds(5));
 
-        // Whoever watches over the process must see that it was not asked to end.
+        // Whoever watches over the process must see that it was not asked to end, and why it did.
         await fleet.Silos[2].ExitedAsync();
-        Assert.True(fleet.Silos[2].ExitCode != 0, fleet.Silos[2].Printed);
+        Assert.True(fleet.Silos[2].ExitCode == 1, $"{fleet.Silos[2].ExitCode} {fleet.Silos[2].Printed}");
+        Assert.Contains("This silo was declared dead while it stood still", fleet.Silos[2].Printed, StringComparison.Ordinal);
         await changes.DisposeAsync();
         await AssertFollowedAsync(fleet, follower);
     }
@@ -194,6 +199,25 @@ public sealed class SiloLossTests(PostgresServer server, ITestOutputHelper outpu
         Assert.All(answers, a => Assert.True(a.NotFresh.Count == 0, $"After {a.AskedAt}: {string.Join(' ', a.NotFresh.Select(c => $"{c} {a.States[c]}"))}. {fleet.Printed}"));
         await changes.DisposeAsync();
         await AssertFollowedAsync(fleet, follower);
+    }
+
+    /// <summary>Changes labels of one cluster after the other; comes back with what was refused.</summary>
+    private static async Task<List<string>> ChangeLabelsAsync(FleetUnderTest fleet, CancellationToken stop)
+    {
+        List<string> refused = [];
+        for (int i = 0; !stop.IsCancellationRequested; i++)
+        {
+            string name = fleet.Members[i % fleet.Members.Count].Options.Name;
+            using HttpResponseMessage answer = await fleet.Http.PatchAsJsonAsync($"/v1/clusters/{name}", new { labels = new { round = i.ToString(CultureInfo.InvariantCulture) } }, CancellationToken.None);
+            if (!answer.IsSuccessStatusCode)
+            {
+                refused.Add($"{name}: {answer.StatusCode} {await answer.Content.ReadAsStringAsync(CancellationToken.None)}");
+            }
+
+            await fleet.PauseAsync(TimeSpan.FromMilliseconds(50));
+        }
+
+        return refused;
     }
 
     /// <summary>Asks again and again; every answer must be an answer, and must not pretend to cover what it does not.</summary>

@@ -231,6 +231,7 @@ internal sealed class EngineSetup : IAsyncDisposable
         silo.Services.AddSingleton(_network);
         silo.Services.AddSingleton<SiloLeases>();
         silo.Services.AddSingleton<LeaseKeeper>();
+        silo.Services.AddSingleton<IFatalErrorHandler, FatalErrors>();
         silo.Services.AddSingleton<SiloBook>();
         silo.Services.AddSingleton(services => ActivatorUtilities.CreateInstance<ClusterMover>(services, (Func<Task>)(() => DatabaseCheck.AskAsync(_database!))));
         silo.Services.AddHostedService(services => services.GetRequiredService<LeaseKeeper>());

@@ -40,11 +40,25 @@ internal sealed partial class HandOver(
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
-        if (lease.IsLost || settings.HandOverTimeout <= TimeSpan.Zero)
+        try
         {
-            return;
+            if (!lease.IsLost && settings.HandOverTimeout > TimeSpan.Zero)
+            {
+                await HandOverAsync(cancellationToken);
+            }
         }
+        finally
+        {
+            lease.BeginEnd();
+        }
+    }
 
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    private async Task HandOverAsync(CancellationToken cancellationToken)
+    {
         using var deadline = new CancellationTokenSource(settings.HandOverTimeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
@@ -60,10 +74,6 @@ internal sealed partial class HandOver(
             LogNotInTime(logger, clusters.Names.Length, settings.HandOverTimeout);
         }
     }
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     private async Task<(int Moved, int Left)> MoveWhenPossibleAsync(CancellationToken stop)
     {

@@ -35,11 +35,13 @@ internal sealed partial class LeaseKeeper(
     private Task<bool>? _renewing;
     private long _askedAt;
     private long _renewedAt;
+    private bool _isLost;
+    private bool _isEnding;
 
     private string Name => silo.SiloAddress.ToParsableString();
 
     /// <summary>Whether others may have taken over, or have.</summary>
-    public bool IsLost { get; private set; }
+    public bool IsLost => Volatile.Read(ref _isLost);
 
     /// <summary>Takes the lease and keeps it. Before the host starts, so that a silo that may not start says so in one sentence.</summary>
     /// <exception cref="ServiceStartException">Another process is this silo.</exception>
@@ -65,6 +67,22 @@ internal sealed partial class LeaseKeeper(
 
         _renewedAt = asked;
         _keeping = KeepAsync(_stopping.Token);
+    }
+
+    /// <summary>Nothing lives here any more, and the silo is about to end: it will call itself dead, which is no loss.</summary>
+    public void BeginEnd() => Volatile.Write(ref _isEnding, true);
+
+    /// <summary>The others have declared this silo dead: it stops to act at once, and ends, unless it does so already.</summary>
+    public void Lose()
+    {
+        clusters.Suspend();
+        if (Volatile.Read(ref _isEnding) || Interlocked.Exchange(ref _isLost, true))
+        {
+            return;
+        }
+
+        LogLost(logger);
+        lifetime.StopApplication();
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -117,10 +135,7 @@ internal sealed partial class LeaseKeeper(
                 }
                 else if (renewed == false)
                 {
-                    IsLost = true;
-                    clusters.Suspend();
-                    LogLost(logger);
-                    lifetime.StopApplication();
+                    Lose();
                     return;
                 }
                 else

@@ -24,8 +24,8 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
     private const string MovedAt = "moved-at";
     private const string Trail = "version-trail";
 
-    // A fleet grain that lost its silo, or its state to another, lives anew a moment later.
-    private const int FleetTries = 4;
+    // A fleet grain that lost its state to another lives anew a moment later, one whose silo was killed after some five seconds: the pauses add up to that.
+    private const int FleetTries = 8;
     private static readonly TimeSpan FleetPause = TimeSpan.FromMilliseconds(200);
 
     // How soon a write that failed is looked at again, in case it was stored all the same.

@@ -9,8 +9,8 @@ using MultiCluster.Kubernetes.Configuration;
 using MultiCluster.Reads;
 using MultiCluster.Simulator.Faults;
 using MultiCluster.Simulator.Hosting;
-using Orleans.Storage;
 using Orleans.Runtime;
+using Orleans.Storage;
 
 namespace MultiCluster.Grains.Tests.Cluster;
 

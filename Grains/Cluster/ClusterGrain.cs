@@ -564,7 +564,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IRemindable, 
             _isStoredUnknown = true;
             _settling ??= this.RegisterGrainTimer(TrySettleAsync, new GrainTimerCreationOptions(SettleEvery, SettleEvery) { KeepAlive = true });
             LogNotStored(_logger, e, _name);
-            reason = e.Message;
+            reason = e.GetBaseException().Message;   // engines put words of their own around what a store throws
         }
 
         throw new OrleansException($"The state of the cluster could not be stored: {reason}");   // what a driver throws could not be read at the other end

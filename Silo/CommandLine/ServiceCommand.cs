@@ -91,7 +91,7 @@ internal static class ServiceCommand
         await service.App.WaitForShutdownAsync(stop);
         if (service.IsReplaced)
         {
-            throw new ServiceReplacedException("This silo was declared dead while it stood still, and others have taken its clusters over. Start it again to have it join them.");
+            throw new ServiceReplacedException(ServiceReplacedException.DeclaredDead);
         }
     }
 

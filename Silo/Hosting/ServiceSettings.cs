@@ -68,4 +68,8 @@ public enum ServiceRole
 public sealed class ServiceStartException(string message) : Exception(message);
 
 /// <summary>The service has ended by itself, since other processes do what it did; the message says what to do.</summary>
-public sealed class ServiceReplacedException(string message) : Exception(message);
+public sealed class ServiceReplacedException(string message) : Exception(message)
+{
+    /// <summary>Of a silo whose clusters others have taken over.</summary>
+    public const string DeclaredDead = "This silo was declared dead while it stood still, and others have taken its clusters over. Start it again to have it join them.";
+}

@@ -6,20 +6,13 @@ namespace MultiCluster.Silo.Engines;
 
 /// <summary>What a silo does that cannot go on.</summary>
 /// <remarks>
-/// One that is told that the others have declared it dead has broken nothing: it stops as it does when its lease is lost, with a sentence, and within
-/// <see cref="StopWithin"/>. After anything else its state is not known, and the process ends on the spot, as Orleans would have it. Thread-safe.
+/// One that is told that the others have declared it dead has broken nothing: it stops as it does when its lease is lost (<see cref="LeaseKeeper.Lose"/>).
+/// After anything else its state is not known, and the process ends on the spot, as Orleans would have it. Thread-safe.
 /// </remarks>
 /// <param name="services">Asked for the lease when it is needed: that needs the membership, which needs this.</param>
-/// <param name="time">For the deadline.</param>
 /// <param name="logger">Log.</param>
-internal sealed partial class FatalErrors(IServiceProvider services, TimeProvider time, ILogger<FatalErrors> logger) : IFatalErrorHandler, IDisposable
+internal sealed partial class FatalErrors(IServiceProvider services, ILogger<FatalErrors> logger) : IFatalErrorHandler
 {
-    /// <summary>For how long a silo that was declared dead may take to stop.</summary>
-    public static readonly TimeSpan StopWithin = TimeSpan.FromSeconds(10);
-
-    private readonly Lock _gate = new();
-    private ITimer? _deadline;
-
     /// <inheritdoc/>
     public bool IsUnexpected(Exception exception) => true;
 
@@ -32,23 +25,8 @@ internal sealed partial class FatalErrors(IServiceProvider services, TimeProvide
             Environment.FailFast($"{context}: {exception.Message} The process ends, and can be started again.", exception);
         }
 
-        lock (_gate)
-        {
-            // Told again and again while it stops.
-            _deadline ??= time.CreateTimer(static _ => Environment.Exit(1), state: null, StopWithin, Timeout.InfiniteTimeSpan);
-        }
-
         LogDead(logger, context);
         services.GetRequiredService<LeaseKeeper>().Lose();
-    }
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        lock (_gate)
-        {
-            _deadline?.Dispose();
-        }
     }
 
     [LoggerMessage(6171, LogLevel.Debug, "Told by the membership: {Context}", EventName = "SiloToldDead")]

@@ -30,11 +30,15 @@ internal sealed partial class LeaseKeeper(
     private static readonly TimeSpan RenewTimeout = TimeSpan.FromMilliseconds(800);
     private static readonly TimeSpan ReachTimeout = TimeSpan.FromMilliseconds(500);
 
+    // For how long a silo that was declared dead may take to stop.
+    private static readonly TimeSpan StopWithin = TimeSpan.FromSeconds(10);
+
     private readonly CancellationTokenSource _stopping = new();
     private Task _keeping = Task.CompletedTask;
     private Task<bool>? _renewing;
     private long _askedAt;
     private long _renewedAt;
+    private ITimer? _deadline;
     private bool _isLost;
     private bool _isEnding;
 
@@ -82,7 +86,15 @@ internal sealed partial class LeaseKeeper(
         }
 
         LogLost(logger);
+        _deadline = time.CreateTimer(static _ => EndNow(), state: null, StopWithin, Timeout.InfiniteTimeSpan);
         lifetime.StopApplication();
+    }
+
+    // Nothing here is of use to anybody any more, and whoever starts the process again waits for its end.
+    private static void EndNow()
+    {
+        Console.Error.WriteLine(ServiceReplacedException.DeclaredDead);
+        Environment.Exit(1);
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
@@ -110,7 +122,11 @@ internal sealed partial class LeaseKeeper(
         }
     }
 
-    public void Dispose() => _stopping.Dispose();
+    public void Dispose()
+    {
+        _deadline?.Dispose();
+        _stopping.Dispose();
+    }
 
     private async Task KeepAsync(CancellationToken stop)
     {

@@ -291,7 +291,7 @@ public sealed partial class FleetView : BackgroundService
 
         foreach (ClusterEntry entry in change.Clusters)
         {
-            clusters[entry.Name] = entry;
+            clusters[entry.Name] = WithSummaryOf(before, entry);
         }
 
         // The fleet forgets departures after its history; so do we, when it has grown beyond what it can hold.

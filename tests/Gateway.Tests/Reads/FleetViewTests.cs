@@ -64,6 +64,24 @@ public sealed class FleetViewTests
         Assert.Equal("eu-1", Assert.Single(await asked.WaitAsync(Soon)).Name);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Apply_ChangeFromAFleetThatHasHeardNoReportYet_KeepsWhatWasReported(bool isWhole)
+    {
+        var time = new ManualTimeProvider();
+        using var view = new FleetView((Func<IFleetGrain>)null!, new FleetClock(time), time, NullLogger<FleetView>.Instance);
+        var entry = new ClusterEntry { Name = "eu-1", Uid = Guid.NewGuid(), Summary = new ClusterSummary { Name = "eu-1", Phase = ClusterPhase.Online, Objects = 7 } };
+        view.Apply(new FleetChange { Version = 1, Whole = true, Through = 1, Clusters = [entry] });
+
+        view.Apply(new FleetChange { Version = 2, Whole = isWhole, Through = 2, Clusters = [entry with { Generation = 2, Summary = null }] });
+        Assert.Equal((2, 7), (view.Current.Clusters["eu-1"].Generation, view.Current.Clusters["eu-1"].Summary!.Objects));
+
+        // One that was registered anew is another cluster.
+        view.Apply(new FleetChange { Version = 3, Whole = isWhole, Through = 3, Clusters = [entry with { Uid = Guid.NewGuid(), Summary = null }] });
+        Assert.Null(view.Current.Clusters["eu-1"].Summary);
+    }
+
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(250);
 
